@@ -1,0 +1,2 @@
+//! `kmirror`: flags, files, signals, exit codes.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The mirroring engine: a validated `Plan` in, mirrored clusters out.

@@ -1,0 +1,1 @@
+//! Clusters: metadata, retries, and the calls that the engine makes.

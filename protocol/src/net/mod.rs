@@ -1,0 +1,1 @@
+//! Sockets, frames and connections: everything below one request and one response.

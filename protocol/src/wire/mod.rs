@@ -1,0 +1,1 @@
+//! Bytes and values in, values out: no tokio, no clock, no logging.

@@ -1,0 +1,1 @@
+//! Harness for the tests and benchmarks: real Kafka, bad links, other clients.
