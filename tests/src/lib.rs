@@ -1,1 +1,14 @@
-//! Harness for the tests and benchmarks: real Kafka, bad links, other clients.
+//! Harness for the tests and benchmarks: real Kafka, bad links, other clients as oracles.
+//!
+//! Blocking code on plain threads: nothing here may depend on the engine or on how it schedules its work.
+
+pub mod artefacts;
+pub mod broker;
+pub mod cache;
+pub mod java;
+pub mod kafka;
+pub mod kmirror;
+pub mod oracle;
+pub mod process;
+pub mod proxy;
+pub mod reaper;

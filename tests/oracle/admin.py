@@ -1,0 +1,95 @@
+"""Topic administration through librdkafka. Prints one JSON document."""
+
+import json
+import sys
+import time
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+
+import common
+
+ON_TOPIC = 1  # ConfigSource of a setting made on the topic itself
+
+
+def create(admin, name, partitions, replicas, *configs):
+    settings = dict(pair.split("=", 1) for pair in configs)
+    topic = NewTopic(name, int(partitions), int(replicas), config=settings)
+    for future in admin.create_topics([topic]).values():
+        future.result(30)
+    # A topic is made before every broker knows it.
+    wait(lambda: len(topic_list(admin).get(name, [])) == int(partitions), f"{name} did not appear")
+
+
+def delete(admin, *names):
+    for future in admin.delete_topics(list(names)).values():
+        future.result(30)
+    wait(lambda: not set(names) & set(topic_list(admin)), f"{names} did not go")
+
+
+def grow(admin, name, partitions):
+    for future in admin.create_partitions([NewPartitions(name, int(partitions))]).values():
+        future.result(30)
+    wait(lambda: len(topic_list(admin).get(name, [])) == int(partitions), f"{name} did not grow")
+
+
+def topics(admin):
+    return {name: len(partitions) for name, partitions in topic_list(admin).items()}
+
+
+def settings(admin, name):
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    entries = admin.describe_configs([resource])[resource].result(30)
+    return {key: entry.value for key, entry in entries.items() if entry.source == ON_TOPIC}
+
+
+def alter(admin, name, *configs):
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=dict(c.split("=", 1) for c in configs))
+    for future in admin.alter_configs([resource]).values():
+        future.result(30)
+
+
+def held(admin, name):
+    partitions = topic_list(admin).get(name, [])
+    with_client = Consumer({**common.client(sys.argv[1]), "group.id": "held"})
+    total = 0
+    for partition in partitions:
+        low, high = with_client.get_watermark_offsets(TopicPartition(name, partition), timeout=20)
+        total += high - low
+    with_client.close()
+    return total
+
+
+def delete_records(admin, name, partition, offset):
+    for future in admin.delete_records([TopicPartition(name, int(partition), int(offset))]).values():
+        future.result(30)
+
+
+def leader(admin, name, partition):
+    return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].leader
+
+
+def topic_list(admin):
+    listed = admin.list_topics(timeout=20).topics
+    return {name: list(topic.partitions) for name, topic in listed.items() if topic.error is None}
+
+
+def wait(done, problem, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise SystemExit(problem)
+        time.sleep(0.05)
+
+
+COMMANDS = {
+    "create": create, "delete": delete, "grow": grow, "topics": topics, "settings": settings, "alter": alter,
+    "held": held, "delete-records": delete_records, "leader": leader,
+}
+
+if __name__ == "__main__":
+    bootstrap, command, *arguments = sys.argv[1:]
+    try:
+        print(json.dumps(COMMANDS[command](AdminClient(common.client(bootstrap)), *arguments)))
+    except KafkaException as error:
+        sys.exit(f"{command} {arguments}: {error}")

@@ -1,0 +1,70 @@
+//! What is fetched from outside: Apache Kafka from Maven Central, `confluent-kafka` from the Python index.
+//!
+//! Each comes once into the cache (see `cache`); a missing tool is an error that names it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::{self, repository};
+use crate::process::run;
+
+/// Goal of Maven's dependency plugin that copies the jars; the version is fixed so that a run is repeatable.
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+/// The client library the oracle scripts use, wrapping librdkafka of the same version.
+const PYTHON_CLIENT: &str = "confluent-kafka==2.16.1";
+
+/// The releases of Apache Kafka the tests run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Version {
+    /// 3.9.1, the last line with MirrorMaker 1.
+    V3_9_1,
+    /// 4.3.0.
+    V4_3_0,
+}
+
+impl Version {
+    /// As Maven Central writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V3_9_1 => "3.9.1",
+            Self::V4_3_0 => "4.3.0",
+        }
+    }
+
+    /// The version of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::V3_9_1, Self::V4_3_0].into_iter().find(|version| version.name() == name)
+    }
+}
+
+/// The directory with the jars of that release, downloaded when it is not there.
+pub fn kafka_jars(version: Version) -> Result<PathBuf> {
+    let pom = repository().join("tests/kafka").join(version.name()).join("pom.xml");
+    cache::entry(&format!("kafka-{}", version.name()), |directory| {
+        eprintln!("fetching Apache Kafka {} from Maven Central", version.name());
+        let mut maven = Command::new("mvn");
+        maven.args(["-q", "-B", "-ntp", "-f"]).arg(&pom).arg(COPY).arg("-DincludeScope=runtime");
+        maven.arg(format!("-DoutputDirectory={}", directory.display()));
+        run(&mut maven).context("Maven (Debian: apt-get install maven) is needed to fetch Kafka").map(drop)
+    })
+}
+
+/// The directory of Python packages with `confluent-kafka`, made when it is not there.
+pub fn python_packages() -> Result<PathBuf> {
+    let environment = cache::entry(&format!("python-{PYTHON_CLIENT}"), make_environment)?;
+    Ok(environment.join("packages"))
+}
+
+fn make_environment(directory: &Path) -> Result<()> {
+    eprintln!("fetching {PYTHON_CLIENT} for Python");
+    // Packages in a directory of their own rather than a virtual environment: the entry is renamed when complete,
+    // and a virtual environment holds its own path.
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "-q", "--no-input", "--target"]).arg(directory.join("packages"));
+    pip.arg(PYTHON_CLIENT);
+    run(&mut pip).context("Python 3 with pip (Debian: apt-get install python3-pip) is needed").map(drop)
+}

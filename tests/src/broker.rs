@@ -1,0 +1,168 @@
+//! One KRaft node, broker and controller in one: its properties, its files, its process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::artefacts::Version;
+use crate::cache;
+use crate::java::{java, server_flags};
+use crate::process::{Exit, Process, Signal, run};
+
+/// How long a node may take until it serves, on a machine busy with other things.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a clean shutdown may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a node logs when it serves; it is unfenced by then.
+const STARTED: &str = "Kafka Server started";
+
+/// What one node needs to know.
+pub(crate) struct NodeSettings {
+    pub(crate) version: Version,
+    pub(crate) id: i32,
+    pub(crate) cluster_id: String,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) heap_mb: u32,
+    pub(crate) jvm_flags: Vec<String>,
+    /// No file of this process may grow beyond; stands for a full disk.
+    pub(crate) file_size_limit: Option<u64>,
+}
+
+/// A node with its files; runs or not.
+pub(crate) struct Node {
+    settings: NodeSettings,
+    directory: PathBuf,
+    process: Option<Process>,
+}
+
+impl Node {
+    /// Makes the node's files below `directory`; does not start it.
+    pub(crate) fn create(settings: NodeSettings, directory: PathBuf) -> Result<Self> {
+        let data = directory.join("data");
+        fs::create_dir_all(&data)?;
+        let checkpoint = bootstrap_checkpoint(settings.version)?;
+        fs::copy(&checkpoint, data.join("bootstrap.checkpoint"))?;
+        let meta = format!(
+            "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
+            settings.cluster_id,
+            settings.id,
+            random_id()?
+        );
+        fs::write(data.join("meta.properties"), meta)?;
+        let mut node = Self { settings, directory, process: None };
+        node.settings.properties.entry("log.dirs".to_owned()).or_insert_with(|| data.display().to_string());
+        Ok(node)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.settings.properties.insert(key.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn limit_file_size(&mut self, bytes: Option<u64>) {
+        self.settings.file_size_limit = bytes;
+    }
+
+    /// Starts the process; `wait_ready` says when it serves.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        let file = self.directory.join("server.properties");
+        let lines: Vec<String> = self.settings.properties.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+        fs::write(&file, lines.concat())?;
+        let mut command = self.command()?;
+        command.arg("kafka.Kafka").arg(&file);
+        // A restarted node logs to a file of its own, or its old log would say that it serves.
+        let name = format!("broker-{}-{}", self.settings.id, starts(&self.directory));
+        self.process = Some(Process::spawn(&name, &mut command, &self.directory)?);
+        Ok(())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut java = java(self.settings.version, "INFO")?;
+        java.args(server_flags(self.settings.heap_mb)).args(&self.settings.jvm_flags);
+        java.arg(format!("-Dkafka.logs.dir={}", self.directory.display()));
+        let Some(bytes) = self.settings.file_size_limit else { return Ok(java) };
+        let mut shell = Command::new("bash");
+        shell.args(["-c", "ulimit -f \"$1\" && shift && exec \"$@\"", "bash"]);
+        shell.arg((bytes / 1024).to_string()).arg(java.get_program()).args(java.get_args());
+        Ok(shell)
+    }
+
+    pub(crate) fn wait_ready(&self) -> Result<()> {
+        let process = self.process.as_ref().context("the node was not started")?;
+        process.wait_until("it served", START_TIMEOUT, || {
+            process.stdout().contains(STARTED) || process.stderr().contains(STARTED)
+        })
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<Option<Exit>> {
+        self.process.take().map(|process| process.stop(STOP_TIMEOUT)).transpose()
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<Option<Exit>> {
+        self.process.take().map(|process| process.kill()).transpose()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+}
+
+/// How often the node in `directory` was started before.
+fn starts(directory: &Path) -> usize {
+    (0..).find(|n| !has_log(directory, *n)).unwrap_or(0)
+}
+
+fn has_log(directory: &Path, start: usize) -> bool {
+    let Ok(mut files) = fs::read_dir(directory) else { return false };
+    files.any(|file| file.is_ok_and(|f| f.file_name().to_string_lossy().ends_with(&format!("-{start}.out"))))
+}
+
+/// The file that tells a new KRaft cluster its feature levels. Kafka's own tool makes it once a release; it holds
+/// nothing of one cluster, so every node gets a copy and formatting costs no JVM.
+fn bootstrap_checkpoint(version: Version) -> Result<PathBuf> {
+    let entry = cache::entry(&format!("format-{}", version.name()), |directory| {
+        let file = directory.join("server.properties");
+        let data = directory.join("data");
+        let properties = format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:9093\n\
+             listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\ncontroller.listener.names=CONTROLLER\n\
+             log.dirs={}\n",
+            data.display()
+        );
+        fs::write(&file, properties)?;
+        let mut tool = java(version, "WARN")?;
+        tool.args(["kafka.tools.StorageTool", "format", "-t", &random_id()?, "-c"]).arg(&file);
+        run(&mut tool).map(drop)
+    })?;
+    Ok(entry.join("data/bootstrap.checkpoint"))
+}
+
+/// Sixteen random bytes as Kafka writes an id: 22 characters of URL-safe Base64, not beginning with a dash.
+pub(crate) fn random_id() -> Result<String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut random = [0u8; 22];
+    std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut random)?;
+    let mut id: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
+    // 22 characters hold 132 bits: the last may only use the upper two of its six. And Kafka's tools take a
+    // leading dash for an option.
+    id.replace_range(21.., "Q");
+    id.replace_range(..1, "k");
+    Ok(id)
+}

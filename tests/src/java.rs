@@ -1,0 +1,56 @@
+//! Starts Java: Kafka's own classes, MirrorMaker, and single source files against Kafka's clients.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::artefacts::{Version, kafka_jars};
+use crate::cache::repository;
+use crate::process::Process;
+
+/// The main class of dedicated-mode MirrorMaker 2.
+pub const MIRROR_MAKER_2: &str = "org.apache.kafka.connect.mirror.MirrorMaker";
+/// The main class of MirrorMaker 1, in 3.9.1 only.
+pub const MIRROR_MAKER_1: &str = "kafka.tools.MirrorMaker";
+
+/// `java` with the class path of that release and logging at `level` (INFO, WARN, ...) to the console.
+pub fn java(version: Version, level: &str) -> Result<Command> {
+    let jars = kafka_jars(version)?;
+    let logging = repository().join("tests/kafka/log4j.properties");
+    let mut command = Command::new("java");
+    command.arg("-cp").arg(format!("{}/*", jars.display()));
+    command.arg(format!("-Dlog4j.configuration=file:{}", logging.display()));
+    command.arg(format!("-Dkmirror.log.level={level}"));
+    command.arg(format!("-Dorg.slf4j.simpleLogger.defaultLogLevel={}", level.to_lowercase()));
+    command.arg("-Dorg.slf4j.simpleLogger.showDateTime=true");
+    command.arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS");
+    Ok(command)
+}
+
+/// A single-file Java program under `tests/java`, compiled as it starts: `java(..)` and its name.
+pub fn java_source(version: Version, file: &str, arguments: &[&str]) -> Result<Command> {
+    let mut command = java(version, "WARN")?;
+    command.arg(repository().join("tests/java").join(file)).args(arguments);
+    Ok(command)
+}
+
+/// The heap and collector Kafka's own start scripts choose, with the heap given.
+#[must_use]
+pub fn server_flags(heap_mb: u32) -> Vec<String> {
+    let heap = [format!("-Xms{heap_mb}m"), format!("-Xmx{heap_mb}m")];
+    let collector = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"];
+    heap.into_iter().chain(collector.map(str::to_owned)).collect()
+}
+
+/// Starts the real MirrorMaker 2 in dedicated mode on a properties file.
+pub fn mirror_maker_2(
+    version: Version,
+    properties: &Path,
+    heap_mb: u32,
+    directory: &Path,
+) -> Result<Process> {
+    let mut command = java(version, "INFO")?;
+    command.args(server_flags(heap_mb)).arg(MIRROR_MAKER_2).arg(properties);
+    Process::spawn("mirror-maker-2", &mut command, directory)
+}

@@ -1,0 +1,311 @@
+//! Real Kafka clusters on loopback: start, stop, kill and restart brokers by what was started, nothing else.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail};
+
+pub use crate::artefacts::Version;
+use crate::broker::{Node, NodeSettings, random_id};
+use crate::cache;
+use crate::process::{Process, Signal};
+
+/// Ports are taken below the range the kernel gives to outgoing connections, or one of those could sit on a
+/// broker's port while it restarts.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
+
+/// How a cluster differs from one small broker with an open listener.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Number of nodes, each broker and controller.
+    pub brokers: i32,
+    /// Heap of each node.
+    pub heap_mb: u32,
+    /// Further or changed server properties. `{port.NAME}` is replaced by a free port of that name, the same on
+    /// every use within a node.
+    pub properties: Vec<(String, String)>,
+    /// Further JVM flags.
+    pub jvm_flags: Vec<String>,
+    /// Largest size of any file of a broker, in bytes: beyond it writing fails, as on a full disk.
+    pub file_size_limit: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            brokers: 1,
+            heap_mb: 512,
+            properties: Vec::new(),
+            jvm_flags: Vec::new(),
+            file_size_limit: None,
+        }
+    }
+}
+
+impl Options {
+    /// A cluster of three brokers.
+    #[must_use]
+    pub fn three_brokers() -> Self {
+        Self { brokers: 3, heap_mb: 384, ..Self::default() }
+    }
+
+    /// A broker for measuring: the heap Kafka's scripts give it and its thread counts.
+    #[must_use]
+    pub fn bench() -> Self {
+        let threads = [("num.network.threads", "3"), ("num.io.threads", "8")];
+        threads.into_iter().fold(Self { heap_mb: 1024, ..Self::default() }, |o, (k, v)| o.with(k, v))
+    }
+
+    /// Sets a server property.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.properties.push((key.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running cluster; gone, with its data, when dropped.
+pub struct KafkaCluster {
+    version: Version,
+    id: String,
+    directory: PathBuf,
+    nodes: Vec<Node>,
+    ports: Vec<BTreeMap<String, u16>>,
+}
+
+impl KafkaCluster {
+    /// Starts a cluster and waits until every broker serves.
+    pub fn start(version: Version, options: Options) -> Result<Self> {
+        let mut cluster = Self::create(version, &options)?;
+        for node in &mut cluster.nodes {
+            node.start()?;
+        }
+        for node in &cluster.nodes {
+            node.wait_ready()?;
+        }
+        Ok(cluster)
+    }
+
+    fn create(version: Version, options: &Options) -> Result<Self> {
+        let directory = cache::scratch(&format!("kafka-{}", version.name()))?;
+        let id = random_id()?;
+        let mut ports = Vec::new();
+        for _ in 0..options.brokers {
+            let pair = [("PLAINTEXT".to_owned(), free_port()?), ("CONTROLLER".to_owned(), free_port()?)];
+            ports.push(BTreeMap::from(pair));
+        }
+        let voters: Vec<String> =
+            (1..).zip(&ports).map(|(id, ports)| format!("{id}@127.0.0.1:{}", ports["CONTROLLER"])).collect();
+        let mut nodes = Vec::new();
+        for (node_id, ports) in (1..).zip(&mut ports) {
+            let mut properties = base_properties(node_id, &voters.join(","), options.brokers);
+            for (key, value) in &options.properties {
+                properties.insert(key.clone(), value.clone());
+            }
+            for value in properties.values_mut() {
+                *value = with_ports(value, ports)?;
+            }
+            let settings = NodeSettings {
+                version,
+                id: node_id,
+                cluster_id: id.clone(),
+                properties,
+                heap_mb: options.heap_mb,
+                jvm_flags: options.jvm_flags.clone(),
+                file_size_limit: options.file_size_limit,
+            };
+            nodes.push(Node::create(settings, directory_of(&directory, node_id)?)?);
+        }
+        Ok(Self { version, id, directory, nodes, ports })
+    }
+
+    /// The release it runs.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The cluster id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Addresses of all brokers' open listeners, separated by commas.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        self.bootstrap_of("PLAINTEXT")
+    }
+
+    /// Addresses of the listener named so in the options' properties, separated by commas.
+    #[must_use]
+    pub fn bootstrap_of(&self, listener: &str) -> String {
+        let ports = self.ports.iter().filter_map(|ports| ports.get(listener));
+        ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where a directory for files of this cluster's clients may be made; kept when a test fails.
+    #[must_use]
+    pub fn directory(&self) -> &std::path::Path {
+        &self.directory
+    }
+
+    /// Port of the open listener of broker `id` (1, 2, ...).
+    pub fn port(&self, id: i32) -> Result<u16> {
+        let index = usize::try_from(id - 1)?;
+        self.ports.get(index).and_then(|p| p.get("PLAINTEXT")).copied().context("no such broker")
+    }
+
+    /// PIDs of the brokers that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Node::pid).collect()
+    }
+
+    /// The process of broker `id`, when it runs.
+    pub fn broker(&self, id: i32) -> Result<&Process> {
+        self.node(id)?.process().with_context(|| format!("broker {id} does not run"))
+    }
+
+    /// Shuts broker `id` down cleanly.
+    pub fn stop_broker(&mut self, id: i32) -> Result<()> {
+        self.node_mut(id)?.stop().map(drop)
+    }
+
+    /// Kills broker `id`, as a power cut would.
+    pub fn kill_broker(&mut self, id: i32) -> Result<()> {
+        self.node_mut(id)?.kill().map(drop)
+    }
+
+    /// Sends a signal to broker `id`: SIGSTOP makes it hang, SIGCONT goes on.
+    pub fn signal_broker(&self, id: i32, signal: Signal) -> Result<()> {
+        self.node(id)?.signal(signal);
+        Ok(())
+    }
+
+    /// Starts broker `id` again on its data and waits until it serves.
+    pub fn start_broker(&mut self, id: i32) -> Result<()> {
+        let node = self.node_mut(id)?;
+        if node.process().is_some_and(|process| process.exited().is_none()) {
+            bail!("broker {id} runs already");
+        }
+        node.start()?;
+        node.wait_ready()
+    }
+
+    /// Changes a server property for the next start of broker `id`.
+    pub fn set_property(&mut self, id: i32, key: &str, value: &str) -> Result<()> {
+        self.node_mut(id)?.set(key, value);
+        Ok(())
+    }
+
+    /// Limits the file sizes of broker `id` from its next start on; see [`Options::file_size_limit`].
+    pub fn limit_file_size(&mut self, id: i32, bytes: Option<u64>) -> Result<()> {
+        self.node_mut(id)?.limit_file_size(bytes);
+        Ok(())
+    }
+
+    /// The log broker `id` wrote since its last start.
+    pub fn broker_log(&self, id: i32) -> Result<String> {
+        let process = self.broker(id)?;
+        Ok(process.stdout() + &process.stderr())
+    }
+
+    fn node(&self, id: i32) -> Result<&Node> {
+        let index = usize::try_from(id - 1)?;
+        self.nodes.get(index).with_context(|| format!("there is no broker {id}"))
+    }
+
+    fn node_mut(&mut self, id: i32) -> Result<&mut Node> {
+        let index = usize::try_from(id - 1)?;
+        self.nodes.get_mut(index).with_context(|| format!("there is no broker {id}"))
+    }
+}
+
+impl Drop for KafkaCluster {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            node.kill().ok();
+            // Data is of no use to anyone; logs stay until the run is over.
+            std::fs::remove_dir_all(node.directory().join("data")).ok();
+        }
+    }
+}
+
+fn directory_of(cluster: &std::path::Path, node: i32) -> Result<PathBuf> {
+    let directory = cluster.join(format!("node-{node}"));
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
+/// Server properties every test cluster has: small, quick to start, nothing made by itself.
+fn base_properties(node: i32, voters: &str, brokers: i32) -> BTreeMap<String, String> {
+    let replicas = brokers.min(3).to_string();
+    let node = node.to_string();
+    let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},CONTROLLER://127.0.0.1:{port.CONTROLLER}";
+    let pairs = [
+        ("process.roles", "broker,controller"),
+        ("node.id", &node),
+        ("controller.quorum.voters", voters),
+        ("listeners", listeners),
+        ("advertised.listeners", "PLAINTEXT://127.0.0.1:{port.PLAINTEXT}"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("auto.create.topics.enable", "false"),
+        ("offsets.topic.replication.factor", &replicas),
+        ("offsets.topic.num.partitions", "4"),
+        ("transaction.state.log.replication.factor", &replicas),
+        ("transaction.state.log.min.isr", "1"),
+        ("transaction.state.log.num.partitions", "4"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("num.network.threads", "2"),
+        ("num.io.threads", "4"),
+        ("log.cleaner.dedupe.buffer.size", "16777216"),
+        ("log.cleaner.backoff.ms", "500"),
+        ("log.segment.delete.delay.ms", "1000"),
+        // The records of the cases carry fixed timestamps, older than any usual retention.
+        ("log.retention.ms", "-1"),
+        ("log.retention.check.interval.ms", "1000"),
+        ("log.initial.task.delay.ms", "500"),
+        ("broker.session.timeout.ms", "4000"),
+        ("broker.heartbeat.interval.ms", "500"),
+        ("controlled.shutdown.enable", "true"),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Replaces each `{port.NAME}` by the port of that name, taking a free one at its first use.
+fn with_ports(value: &str, ports: &mut BTreeMap<String, u16>) -> Result<String> {
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some((before, behind)) = rest.split_once("{port.") {
+        let (name, after) = behind.split_once('}').with_context(|| format!("no closing brace in {value}"))?;
+        let port = match ports.get(name) {
+            Some(port) => *port,
+            None => *ports.entry(name.to_owned()).or_insert(free_port()?),
+        };
+        out.push_str(before);
+        out.push_str(&port.to_string());
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// A port on loopback nobody listens on, not given out before by this process.
+pub fn free_port() -> Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let size = PORTS.end - PORTS.start;
+    for _ in 0..size {
+        // Concurrent test processes begin far apart.
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(37));
+        let port = u16::try_from(PORTS.start + turn % size)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}

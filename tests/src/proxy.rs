@@ -1,0 +1,265 @@
+//! A bad link: a TCP proxy on loopback that delays, throttles, holds or cuts. Knows bytes only.
+//!
+//! Bytes wait in a queue with the time they are due, so a delay costs no bandwidth: what a sender may have under
+//! way is bounded by [`QUEUE_BYTES`] a direction, as by the buffers of a long link.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+/// Bytes one direction of one connection may hold back; then the sender is no longer read.
+const QUEUE_BYTES: usize = 64 << 20;
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// How the link treats what passes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Link {
+    /// Time each byte takes, each way.
+    pub delay: Duration,
+    /// Bytes a second, each way of each connection; none for no limit.
+    pub bytes_per_second: Option<u32>,
+    /// Nothing passes while true, and no end shows either: a broken route.
+    pub hold: bool,
+    /// Connections are closed at once while true.
+    pub cut: bool,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    link: Mutex<Link>,
+    changed: Condvar,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+/// A running proxy; it refuses everything when dropped.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// Listens on `port` of loopback (0: any) and passes connections on to `upstream`.
+    pub fn start(port: u16, upstream: SocketAddr, link: Link) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).context("cannot listen for the proxy")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            upstream,
+            link: Mutex::new(link),
+            changed: Condvar::new(),
+            open: Mutex::new(Vec::new()),
+        });
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // A connection that fails is closed, as it would be without a proxy.
+                serve(&for_thread, client).ok();
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how the link behaves, for open connections too.
+    pub fn set(&self, link: Link) {
+        *lock(&self.shared.link) = link;
+        self.shared.changed.notify_all();
+        if link.cut {
+            self.close_all();
+        }
+    }
+
+    /// Closes every open connection once; new ones may be made.
+    pub fn close_all(&self) {
+        for stream in lock(&self.shared.open).drain(..) {
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.set(Link { cut: true, ..Link::default() });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(shared: &Arc<Shared>, client: TcpStream) -> Result<()> {
+    if lock(&shared.link).cut {
+        return Ok(());
+    }
+    let upstream = TcpStream::connect(shared.upstream)?;
+    for stream in [&client, &upstream] {
+        stream.set_nodelay(true)?;
+        lock(&shared.open).push(stream.try_clone()?);
+    }
+    direction(shared, client.try_clone()?, upstream.try_clone()?);
+    direction(shared, upstream, client);
+    Ok(())
+}
+
+/// Bytes under way in one direction.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    chunks: VecDeque<(Instant, Vec<u8>)>,
+    bytes: usize,
+    ended: bool,
+}
+
+fn direction(shared: &Arc<Shared>, from: TcpStream, to: TcpStream) {
+    let queue = Arc::new(Queue::default());
+    let (reader, writer) = (Arc::clone(&queue), queue);
+    let (for_reader, for_writer) = (Arc::clone(shared), Arc::clone(shared));
+    thread::spawn(move || {
+        read_into(&for_reader, &reader, from).ok();
+        lock(&reader.state).ended = true;
+        reader.changed.notify_all();
+    });
+    thread::spawn(move || {
+        write_from(&for_writer, &writer, &to).ok();
+        to.shutdown(Shutdown::Both).ok();
+        lock(&writer.state).ended = true;
+        writer.changed.notify_all();
+    });
+}
+
+fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream) -> Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut free_at = Instant::now();
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let link = *lock(&shared.link);
+        let now = Instant::now();
+        free_at = free_at.max(now);
+        if let Some(rate) = link.bytes_per_second {
+            free_at += Duration::from_secs_f64(u32::try_from(count)? as f64 / f64::from(rate.max(1)));
+        }
+        let mut state = lock(&queue.state);
+        while state.bytes > QUEUE_BYTES && !state.ended {
+            state = queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.ended {
+            return Ok(());
+        }
+        state.bytes += count;
+        state.chunks.push_back((free_at + link.delay, buffer[..count].to_vec()));
+        queue.changed.notify_all();
+    }
+}
+
+fn write_from(shared: &Shared, queue: &Queue, mut to: &TcpStream) -> Result<()> {
+    loop {
+        let mut state = lock(&queue.state);
+        let (due, chunk) = loop {
+            if let Some(next) = state.chunks.pop_front() {
+                break next;
+            }
+            if state.ended {
+                return Ok(());
+            }
+            state = queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        wait_while_held(shared);
+        to.write_all(&chunk)?;
+        lock(&queue.state).bytes -= chunk.len();
+        queue.changed.notify_all();
+    }
+}
+
+fn wait_while_held(shared: &Shared) {
+    let mut link = lock(&shared.link);
+    while link.hold && !link.cut {
+        link = shared.changed.wait(link).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that sends everything back.
+    fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || std::io::copy(&mut &stream, &mut &stream).ok());
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_delay_costs_time_but_no_bandwidth() {
+        let delay = Duration::from_millis(25);
+        let proxy = Proxy::start(0, echo(), Link { delay, ..Link::default() }).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        let started = Instant::now();
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        let round_trip = started.elapsed();
+        assert!(round_trip >= 2 * delay && round_trip < 6 * delay, "{round_trip:?}");
+
+        // 32 MB at once: 128 round trips' worth if the proxy slept for each chunk it reads.
+        let total = 32 << 20;
+        let mut writing = stream.try_clone().unwrap();
+        let started = Instant::now();
+        let writer = thread::spawn(move || writing.write_all(&vec![7; total]).unwrap());
+        let mut received = vec![0; total];
+        stream.read_exact(&mut received).unwrap();
+        writer.join().unwrap();
+        assert!(received.iter().all(|byte| *byte == 7));
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_throttle_limits_the_rate() {
+        let link = Link { bytes_per_second: Some(1 << 20), ..Link::default() };
+        let proxy = Proxy::start(0, echo(), link).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        let started = Instant::now();
+        stream.write_all(&[1; 512 << 10]).unwrap();
+        stream.read_exact(&mut vec![0; 512 << 10]).unwrap();
+        assert!(started.elapsed() > Duration::from_millis(450), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_held_link_shows_no_end_and_a_cut_one_does() {
+        let proxy = Proxy::start(0, echo(), Link { hold: true, ..Link::default() }).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        stream.write_all(b"x").unwrap();
+        assert!(stream.read_exact(&mut [0]).is_err());
+        proxy.set(Link::default());
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        proxy.set(Link { cut: true, ..Link::default() });
+        assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
+        let mut again = TcpStream::connect(proxy.address()).unwrap();
+        assert!(matches!(again.read(&mut [0]), Ok(0) | Err(_)));
+    }
+}

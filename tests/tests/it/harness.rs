@@ -1,0 +1,24 @@
+//! The harness itself: what the oracle says of a topic is what was produced to it, whichever release stores it.
+
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::oracle;
+
+#[test]
+fn an_oracle_reads_what_the_other_produced() {
+    for version in [Version::V3_9_1, Version::V4_3_0] {
+        let cluster = KafkaCluster::start(version, Options::default()).unwrap();
+        let bootstrap = cluster.bootstrap();
+        oracle::create_topic(&bootstrap, "t", 3, 1, &[]).unwrap();
+        let options = ["--partitions", "3", "--codec", "none,gzip,snappy,lz4,zstd"];
+        let produced = oracle::produce(&bootstrap, "t", &options).unwrap();
+        let found = oracle::dump(&bootstrap, "t", &[]).unwrap();
+        oracle::same_content(&produced, &found).unwrap();
+        assert_eq!(oracle::offsets_held(&bootstrap, "t").unwrap(), 3000);
+
+        // And it notices one record too many.
+        let more = oracle::produce(&bootstrap, "t", &["--records", "1"]).unwrap();
+        assert_eq!(more[&0].records, 1);
+        let found = oracle::dump(&bootstrap, "t", &[]).unwrap();
+        assert!(oracle::same_content(&produced, &found).is_err());
+    }
+}
