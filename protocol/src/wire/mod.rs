@@ -1,4 +1,13 @@
 //! Bytes and values in, values out: no tokio, no clock, no logging.
 
+pub mod api;
 pub mod batch;
+pub mod compress;
 pub mod crc;
+mod cursor;
+pub mod error;
+mod error_code;
+pub mod fetch;
+pub mod frame;
+pub mod murmur2;
+pub mod produce;

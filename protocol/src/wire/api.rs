@@ -1,0 +1,116 @@
+//! Which APIs and which versions of them we speak, and how each version frames its header.
+//!
+//! The floor is Kafka 0.11 (the first with record batches), the ceiling Kafka 4.3.
+
+use std::ops::RangeInclusive;
+
+macro_rules! apis {
+    ($($(#[$doc:meta])* $name:ident = $key:literal, $min:literal..=$max:literal, flexible $flexible:literal;)*) => {
+        /// An API of the Kafka protocol that we speak.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ApiKey {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ApiKey {
+            /// Every API we speak.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The number on the wire.
+            pub const fn key(self) -> i16 {
+                match self { $(Self::$name => $key,)* }
+            }
+
+            /// Kafka's name of the API.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The versions we speak.
+            pub const fn versions(self) -> RangeInclusive<i16> {
+                match self { $(Self::$name => $min..=$max,)* }
+            }
+
+            /// The first version with compact lengths and tagged fields (KIP-482).
+            pub const fn first_flexible(self) -> i16 {
+                match self { $(Self::$name => $flexible,)* }
+            }
+        }
+    };
+}
+
+apis! {
+    /// Appends record batches. Version 13 names topics by id (KIP-516).
+    Produce = 0, 3..=13, flexible 9;
+    /// Reads record batches. Version 7 has sessions (KIP-227), 13 names topics by id, 18 adds nothing for consumers.
+    Fetch = 1, 4..=17, flexible 12;
+    /// Looks offsets up by timestamp.
+    ListOffsets = 2, 1..=10, flexible 6;
+    /// Brokers, topics, leaders. Version 4 (Kafka 0.11) can ask without creating what it asks for.
+    Metadata = 3, 4..=13, flexible 9;
+    /// What the broker speaks. Version 4 differs only in features that start at level 0, which we do not use;
+    /// asking for 3 spares brokers before 4.0 a second round.
+    ApiVersions = 18, 0..=3, flexible 3;
+    /// Creates topics.
+    CreateTopics = 19, 2..=7, flexible 5;
+    /// Gives out producer ids. Version 6 is about two-phase commit only (KIP-939).
+    InitProducerId = 22, 0..=5, flexible 2;
+    /// The end offset of a leader epoch, to find where a log was truncated (KIP-320).
+    OffsetForLeaderEpoch = 23, 2..=4, flexible 4;
+    /// Settings of topics and brokers.
+    DescribeConfigs = 32, 1..=4, flexible 4;
+    /// Adds partitions.
+    CreatePartitions = 37, 0..=3, flexible 2;
+    /// Cluster id and brokers (Kafka 2.8).
+    DescribeCluster = 60, 0..=2, flexible 0;
+    /// Who writes to a partition and how far (KIP-664, Kafka 2.8).
+    DescribeProducers = 61, 0..=0, flexible 0;
+}
+
+impl ApiKey {
+    /// Whether this version has compact lengths and tagged fields.
+    pub const fn is_flexible(self, version: i16) -> bool {
+        version >= self.first_flexible()
+    }
+
+    /// The highest version that we and a peer with the versions `min..=max` both speak.
+    pub fn common_version(self, min: i16, max: i16) -> Option<i16> {
+        let ours = self.versions();
+        let version = max.min(*ours.end());
+        (version >= min && version >= *ours.start()).then_some(version)
+    }
+}
+
+impl std::fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys, names, ranges and header kinds are those of the message crate, made from Kafka's own schemas.
+    #[test]
+    fn the_table_agrees_with_the_message_crate() {
+        for &api in ApiKey::ALL {
+            let theirs = kafka_protocol::messages::ApiKey::try_from(api.key()).unwrap();
+            assert_eq!(format!("{theirs:?}"), api.name());
+            let range = theirs.valid_versions();
+            assert!(range.min <= *api.versions().start() && range.max >= *api.versions().end(), "{api}");
+            for version in api.versions() {
+                let flexible = theirs.request_header_version(version) == 2;
+                assert_eq!(flexible, api.is_flexible(version), "{api} {version}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_highest_common_version_is_taken() {
+        assert_eq!(ApiKey::Fetch.common_version(0, 11), Some(11));
+        assert_eq!(ApiKey::Fetch.common_version(4, 99), Some(17));
+        assert_eq!(ApiKey::Fetch.common_version(0, 3), None);
+        assert_eq!(ApiKey::Fetch.common_version(18, 20), None);
+    }
+}
