@@ -35,6 +35,30 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iso_hdlc(bytes)
 }
 
+/// A CRC-32 over bytes that come in pieces.
+#[derive(Debug)]
+pub struct Crc32(crc_fast::Digest);
+
+impl Crc32 {
+    /// Adds the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of the pieces so far.
+    #[must_use]
+    pub fn value(&self) -> u32 {
+        // A 32 bit checksum in a 64 bit number.
+        u32::try_from(self.0.finalize()).unwrap_or_default()
+    }
+}
+
+impl Default for Crc32 {
+    fn default() -> Self {
+        Self(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc))
+    }
+}
+
 /// What the CRC-32C of a message changes by when its front changes by `difference`, `tail_len` bytes before its end.
 ///
 /// `difference` is the exclusive or of the two fronts' CRC-32Cs, which must be equally long. The result is to be
