@@ -6,6 +6,7 @@ Checksums are verified by the client. A record counts by key, value, headers, ti
 import argparse
 import json
 import sys
+import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -37,9 +38,13 @@ def main():
     shown = {partition: [] for partition in digests}
     consumer.assign([TopicPartition(options.topic, partition, 0) for partition in digests])
     open_partitions = set(digests)
+    heard = time.monotonic()
     while open_partitions:
-        messages = consumer.consume(1000, timeout=IDLE_SECONDS)
-        if not messages:
+        # consume() waits for that many messages or the whole timeout, so the timeout is short.
+        messages = consumer.consume(1000, timeout=0.05)
+        if messages:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > IDLE_SECONDS:
             sys.exit(f"{options.topic}: nothing for {IDLE_SECONDS} s, partitions {open_partitions} have no end")
         for message in messages:
             if message.error() is None:
