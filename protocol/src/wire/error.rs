@@ -61,6 +61,12 @@ pub enum WireError {
         /// What could not be sent.
         what: String,
     },
+    /// The message crate could not write or read a message.
+    #[error("{reason}")]
+    Codec {
+        /// In its words.
+        reason: String,
+    },
     /// This version of the API is not one we speak.
     #[error("{api} version {version} is not spoken here")]
     Version {

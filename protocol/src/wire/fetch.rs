@@ -137,3 +137,5 @@ pub struct EpochEnd {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample_response;

@@ -9,5 +9,6 @@ pub mod error;
 mod error_code;
 pub mod fetch;
 pub mod frame;
+pub mod messages;
 pub mod murmur2;
 pub mod produce;

@@ -260,3 +260,5 @@ fn decode_partition(reader: &mut Reader, version: i16, topic: TopicRef) -> Resul
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::encoded as sample_response;

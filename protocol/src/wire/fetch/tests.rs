@@ -138,6 +138,11 @@ fn full_answer(version: i16) -> messages::FetchResponse {
     answer
 }
 
+/// A response for topic `a`, for the tests of all APIs.
+pub(crate) fn sample_response(version: i16) -> Bytes {
+    encoded(&full_answer(version), version)
+}
+
 fn encoded(answer: &messages::FetchResponse, version: i16) -> Bytes {
     let mut out = BytesMut::new();
     answer.encode(&mut out, version).unwrap();

@@ -104,7 +104,7 @@ fn answer(version: i16) -> messages::ProduceResponse {
     answer
 }
 
-fn encoded(version: i16) -> Bytes {
+pub(crate) fn encoded(version: i16) -> Bytes {
     let mut out = BytesMut::new();
     answer(version).encode(&mut out, version).unwrap();
     out.freeze()

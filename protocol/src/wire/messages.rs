@@ -1,0 +1,72 @@
+//! The one door to the message crate: everything but Fetch and Produce is coded by it, behind these functions.
+//!
+//! Its decoders reserve memory by the counts they read before they look for the elements. So a response is first
+//! walked by its [`shape`], which proves that every count and length is true; only then is it decoded. What a
+//! response may make us allocate is thus bounded by its own length. A request type has to name the shape of its
+//! response to pass this door at all.
+
+mod requests;
+mod shape;
+mod shapes;
+
+use bytes::{Bytes, BytesMut};
+pub use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DescribeClusterRequest, DescribeClusterResponse,
+    DescribeConfigsRequest, DescribeConfigsResponse, DescribeProducersRequest, DescribeProducersResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+};
+use kafka_protocol::protocol::Decodable;
+
+use super::api::ApiKey;
+use super::error::WireError;
+pub use shape::{Field, Kind};
+
+/// A request that the message crate encodes, whose response it may decode once that fits its shape.
+pub trait Request: kafka_protocol::protocol::Request {
+    /// The API it belongs to.
+    const API: ApiKey;
+    /// The layout of its response.
+    const RESPONSE: &'static [Field];
+}
+
+/// The body of a request.
+///
+/// # Errors
+/// [`WireError::Version`] for a version we do not speak, [`WireError::Codec`] for a value this version cannot carry.
+pub fn encode_request<R: Request>(request: &R, version: i16) -> Result<Bytes, WireError> {
+    check_version(R::API, version)?;
+    let mut body = BytesMut::new();
+    request.encode(&mut body, version).map_err(|error| codec(R::API, version, &error))?;
+    Ok(body.freeze())
+}
+
+/// Takes a response body apart; all of it must be used up.
+///
+/// # Errors
+/// Any [`WireError`] for bytes that are not this response in this version.
+pub fn decode_response<R: Request>(version: i16, body: Bytes) -> Result<R::Response, WireError> {
+    check_version(R::API, version)?;
+    let flexible = R::API.is_flexible(version);
+    shape::check(R::RESPONSE, version, flexible, body.clone()).map_err(|error| error.of(R::API, version))?;
+    let mut body = body;
+    let response = R::Response::decode(&mut body, version).map_err(|error| codec(R::API, version, &error))?;
+    match body.len() {
+        0 => Ok(response),
+        bytes => Err(WireError::LeftOver { bytes }.of(R::API, version)),
+    }
+}
+
+fn check_version(api: ApiKey, version: i16) -> Result<(), WireError> {
+    if api.versions().contains(&version) { Ok(()) } else { Err(WireError::Version { api, version }) }
+}
+
+fn codec(api: ApiKey, version: i16, error: &impl std::fmt::Display) -> WireError {
+    WireError::Codec { reason: error.to_string() }.of(api, version)
+}
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

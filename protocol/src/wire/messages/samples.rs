@@ -1,0 +1,196 @@
+//! A response of every API in every version, with at least one element in every list, as the message crate
+//! writes it. The material of the layout and mutation tests.
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::{self, BrokerId, ProducerId, TopicName};
+use kafka_protocol::protocol::{Encodable, StrBytes};
+use uuid::Uuid;
+
+use crate::wire::api::ApiKey;
+
+fn text(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}
+
+fn name(name: &'static str) -> TopicName {
+    TopicName(text(name))
+}
+
+fn encoded(message: &impl Encodable, version: i16) -> Bytes {
+    let mut out = BytesMut::new();
+    message.encode(&mut out, version).unwrap();
+    out.freeze()
+}
+
+/// The sample of an API that goes through the message crate.
+pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
+    Some(match api {
+        ApiKey::Fetch | ApiKey::Produce => return None,
+        ApiKey::ApiVersions => encoded(&api_versions(version), version),
+        ApiKey::Metadata => encoded(&metadata(version), version),
+        ApiKey::ListOffsets => encoded(&list_offsets(version), version),
+        ApiKey::OffsetForLeaderEpoch => encoded(&offset_for_leader_epoch(), version),
+        ApiKey::InitProducerId => encoded(&init_producer_id(), version),
+        ApiKey::CreateTopics => encoded(&create_topics(version), version),
+        ApiKey::CreatePartitions => encoded(&create_partitions(), version),
+        ApiKey::DescribeConfigs => encoded(&describe_configs(version), version),
+        ApiKey::DescribeCluster => encoded(&describe_cluster(version), version),
+        ApiKey::DescribeProducers => encoded(&describe_producers(), version),
+    })
+}
+
+fn api_versions(version: i16) -> messages::ApiVersionsResponse {
+    let api = |key| ApiVersion::default().with_api_key(key).with_min_version(1).with_max_version(9);
+    let mut response = messages::ApiVersionsResponse::default().with_api_keys(vec![api(0), api(1), api(18)]);
+    if version >= 1 {
+        response = response.with_throttle_time_ms(3);
+    }
+    if version >= 3 {
+        let supported = SupportedFeatureKey::default().with_name(text("f")).with_max_version(2);
+        let finalized = FinalizedFeatureKey::default().with_name(text("f")).with_max_version_level(1);
+        response = response
+            .with_supported_features(vec![supported])
+            .with_finalized_features_epoch(7)
+            .with_finalized_features(vec![finalized])
+            .with_zk_migration_ready(true)
+            .with_unknown_tagged_field(77, Bytes::from_static(b"later"));
+    }
+    response
+}
+
+pub(crate) fn metadata(version: i16) -> messages::MetadataResponse {
+    let broker = |id, rack| {
+        MetadataResponseBroker::default()
+            .with_node_id(BrokerId(id))
+            .with_host(text("broker.example"))
+            .with_port(9092)
+            .with_rack(rack)
+    };
+    let partition = |index, leader| {
+        let mut partition = MetadataResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(BrokerId(leader))
+            .with_replica_nodes(vec![BrokerId(1), BrokerId(2)])
+            .with_isr_nodes(vec![BrokerId(1)]);
+        if leader < 0 {
+            partition = partition.with_error_code(5);
+        }
+        if version >= 5 {
+            partition = partition.with_offline_replicas(vec![BrokerId(2)]);
+        }
+        if version >= 7 { partition.with_leader_epoch(6) } else { partition }
+    };
+    let mut topic = MetadataResponseTopic::default()
+        .with_name(Some(name("orders")))
+        .with_is_internal(true)
+        .with_partitions(vec![partition(1, -1), partition(0, 1)]);
+    if version >= 10 {
+        topic = topic.with_topic_id(Uuid::from_u128(99));
+    }
+    messages::MetadataResponse::default()
+        .with_throttle_time_ms(1)
+        .with_brokers(vec![broker(1, Some(text("r"))), broker(2, None)])
+        .with_cluster_id(Some(text("the-cluster")))
+        .with_controller_id(BrokerId(2))
+        .with_topics(vec![topic])
+}
+
+fn list_offsets(version: i16) -> messages::ListOffsetsResponse {
+    let mut partition =
+        ListOffsetsPartitionResponse::default().with_partition_index(2).with_timestamp(5).with_offset(9);
+    if version >= 4 {
+        partition = partition.with_leader_epoch(3);
+    }
+    let topic = ListOffsetsTopicResponse::default().with_name(name("orders")).with_partitions(vec![partition]);
+    let response = messages::ListOffsetsResponse::default().with_topics(vec![topic]);
+    if version >= 2 { response.with_throttle_time_ms(2) } else { response }
+}
+
+fn offset_for_leader_epoch() -> messages::OffsetForLeaderEpochResponse {
+    let end = EpochEndOffset::default().with_partition(2).with_leader_epoch(3).with_end_offset(77);
+    let topic = OffsetForLeaderTopicResult::default().with_topic(name("orders")).with_partitions(vec![end]);
+    messages::OffsetForLeaderEpochResponse::default().with_topics(vec![topic])
+}
+
+fn init_producer_id() -> messages::InitProducerIdResponse {
+    messages::InitProducerIdResponse::default().with_producer_id(ProducerId(4000)).with_producer_epoch(2)
+}
+
+fn create_topics(version: i16) -> messages::CreateTopicsResponse {
+    let mut topic = CreatableTopicResult::default()
+        .with_name(name("orders"))
+        .with_error_code(36)
+        .with_error_message(Some(text("it exists")));
+    if version >= 5 {
+        let config = CreatableTopicConfigs::default().with_name(text("k")).with_value(Some(text("v")));
+        topic = topic
+            .with_topic_config_error_code(29)
+            .with_num_partitions(3)
+            .with_replication_factor(1)
+            .with_configs(Some(vec![config]));
+    }
+    if version >= 7 {
+        topic = topic.with_topic_id(Uuid::from_u128(5));
+    }
+    messages::CreateTopicsResponse::default().with_topics(vec![topic])
+}
+
+fn create_partitions() -> messages::CreatePartitionsResponse {
+    let result = CreatePartitionsTopicResult::default().with_name(name("orders")).with_error_code(37);
+    messages::CreatePartitionsResponse::default().with_results(vec![result])
+}
+
+fn describe_configs(version: i16) -> messages::DescribeConfigsResponse {
+    let synonym =
+        DescribeConfigsSynonym::default().with_name(text("s")).with_value(Some(text("t"))).with_source(5);
+    let mut config = DescribeConfigsResourceResult::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1000")))
+        .with_config_source(1)
+        .with_synonyms(vec![synonym]);
+    if version >= 3 {
+        config = config.with_config_type(5).with_documentation(Some(text("doc")));
+    }
+    let result = DescribeConfigsResult::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_configs(vec![config]);
+    messages::DescribeConfigsResponse::default().with_results(vec![result])
+}
+
+fn describe_cluster(version: i16) -> messages::DescribeClusterResponse {
+    let mut broker =
+        DescribeClusterBroker::default().with_broker_id(BrokerId(1)).with_host(text("h")).with_port(9);
+    if version >= 2 {
+        broker = broker.with_is_fenced(true);
+    }
+    messages::DescribeClusterResponse::default()
+        .with_cluster_id(text("the-cluster"))
+        .with_controller_id(BrokerId(1))
+        .with_brokers(vec![broker])
+}
+
+fn describe_producers() -> messages::DescribeProducersResponse {
+    let producer = ProducerState::default()
+        .with_producer_id(ProducerId(4000))
+        .with_producer_epoch(2)
+        .with_last_sequence(41)
+        .with_last_timestamp(5);
+    let partition =
+        PartitionResponse::default().with_partition_index(2).with_active_producers(vec![producer]);
+    let topic = TopicResponse::default().with_name(name("orders")).with_partitions(vec![partition]);
+    messages::DescribeProducersResponse::default().with_topics(vec![topic])
+}
