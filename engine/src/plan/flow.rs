@@ -1,0 +1,154 @@
+//! One flow: the topics of one cluster that go to another, and how.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{ClientPlan, ClusterAlias};
+use crate::filter::{ConfigPropertyFilter, TopicFilter};
+use crate::policy::ReplicationPolicy;
+
+/// Where a partition begins that has no progress yet (`auto.offset.reset` of the source consumer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoOffsetReset {
+    /// With the oldest record there is. MirrorMaker 2's default.
+    Earliest,
+    /// With the next record to be written.
+    Latest,
+}
+
+/// What to do when records were deleted at the source before they were mirrored (`kmirror.on.lost.records`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLost {
+    /// Go on with the oldest record there is, and tell the gap.
+    Continue,
+    /// Stop that partition until somebody decides.
+    StopPartition,
+}
+
+/// `isolation.level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Everything up to the high watermark, aborted transactions included.
+    ReadUncommitted,
+    /// Only committed transactions, up to the last stable offset.
+    ReadCommitted,
+}
+
+/// A codec asked for by `compression.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetCodec {
+    /// Not compressed.
+    None,
+    /// `compression.gzip.level` beside it.
+    Gzip,
+    /// Has no levels.
+    Snappy,
+    /// `compression.lz4.level` beside it.
+    Lz4,
+    /// `compression.zstd.level` beside it.
+    Zstd,
+}
+
+/// How records are fetched from the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchPlan {
+    /// `fetch.max.wait.ms`
+    pub max_wait: Duration,
+    /// `fetch.min.bytes`
+    pub min_bytes: i32,
+    /// `fetch.max.bytes`, no more than a quarter of the memory budget.
+    pub max_bytes: i32,
+    /// `max.partition.fetch.bytes`, no more than `max_bytes`.
+    pub max_partition_bytes: i32,
+    /// `isolation.level`
+    pub isolation: Isolation,
+    /// `client.rack` (KIP-392): fetch from a replica in the same rack.
+    pub rack: Option<String>,
+    /// `check.crcs`: whether a batch's checksum is verified before the batch is forwarded. Re-encoded batches are
+    /// always verified; a forwarded one keeps the checksum it came with, so the target's broker verifies it.
+    pub check_crcs: bool,
+}
+
+/// How records are produced to the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducePlan {
+    /// `acks`: -1 for all in-sync replicas, or 1. 0 is refused.
+    pub acks: i16,
+    /// `request.timeout.ms` of the producer, also the time the target may take to replicate.
+    pub request_timeout: Duration,
+    /// `delivery.timeout.ms`; Connect's default is 24 days.
+    pub delivery_timeout: Duration,
+    /// `max.request.size`
+    pub max_request_bytes: usize,
+    /// `max.in.flight.requests.per.connection`
+    pub max_in_flight: usize,
+    /// `batch.size`, if the file sets it: bytes up to which small batches are merged.
+    pub batch_bytes: Option<usize>,
+    /// `compression.type`, if the file sets it, and the level that goes with it: for batches that have to be
+    /// re-encoded anyway. Forwarded batches keep the codec they have.
+    pub compression: Option<(TargetCodec, Option<i32>)>,
+}
+
+/// One flow of records from a source cluster to a target cluster.
+#[derive(Debug, Clone)]
+pub struct FlowPlan {
+    /// The cluster that is read.
+    pub source: ClusterAlias,
+    /// The cluster that is written.
+    pub target: ClusterAlias,
+    /// `A->B.enabled`
+    pub enabled: bool,
+    /// `name`: the connector's name, part of the key under which progress is stored.
+    pub connector_name: String,
+    /// `topics` and `topics.exclude`
+    pub topics: TopicFilter,
+    /// How topics are named, and which are internal.
+    pub policy: ReplicationPolicy,
+    /// `heartbeats.replication.enabled`: heartbeat topics are taken whatever the filter says.
+    pub replicates_heartbeats: bool,
+    /// Two source topics may be renamed to the same target topic (`kmirror.rename.allow.collisions`).
+    pub allows_collisions: bool,
+    /// `replication.factor` of topics created at the target; -1 leaves it to the target.
+    pub replication_factor: i16,
+    /// Which topic settings go to the target at creation.
+    pub config_filter: ConfigPropertyFilter,
+    /// `tasks.max`: how many lanes may share the work.
+    pub tasks_max: u16,
+    /// `refresh.topics.interval.seconds`, none when `refresh.topics.enabled=false`.
+    pub refresh_topics: Option<Duration>,
+    /// `admin.timeout.ms`
+    pub admin_timeout: Duration,
+    /// `offset.flush.interval.ms`
+    pub offset_flush_interval: Duration,
+    /// `offset.storage.topic`, by default `mm2-offsets.<source>.internal`, on the target.
+    pub progress_topic: String,
+    /// `offset.storage.partitions`; -1 leaves it to the target.
+    pub progress_partitions: i32,
+    /// `offset.storage.replication.factor`; -1 leaves it to the target.
+    pub progress_replication_factor: i16,
+    /// Further settings of the progress topic (`offset.storage.<topic setting>`).
+    pub progress_topic_configs: BTreeMap<String, String>,
+    /// `auto.offset.reset`
+    pub start: AutoOffsetReset,
+    /// `kmirror.on.lost.records`
+    pub on_lost_records: OnLost,
+    /// How records are fetched.
+    pub fetch: FetchPlan,
+    /// How records are produced.
+    pub produce: ProducePlan,
+    /// The client that fetches (role `replication-consumer`).
+    pub source_client: ClientPlan,
+    /// The client that asks the source for topics and settings (role `replication-source-admin`).
+    pub source_admin: ClientPlan,
+    /// The client that produces, and that reads and writes progress.
+    pub target_client: ClientPlan,
+    /// The client that creates topics at the target (role `replication-target-admin`).
+    pub target_admin: ClientPlan,
+}
+
+impl FlowPlan {
+    /// `A->B`, as the file and the logs write it.
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.source, self.target)
+    }
+}
