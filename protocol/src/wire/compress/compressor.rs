@@ -120,6 +120,12 @@ impl Compressor {
         Ok(())
     }
 
+    /// Bytes taken whose compressed form may not be in the output yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// The most that what was taken and not flushed, and `raw_len` bytes more, can add to the output until its end.
     #[must_use]
     pub fn bound(&self, raw_len: usize) -> usize {

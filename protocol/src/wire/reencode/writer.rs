@@ -1,0 +1,213 @@
+//! Records into batches of a shape.
+
+use bytes::Bytes;
+
+use super::{Encoded, Shape};
+use crate::wire::batch::{BATCH_HEADER_LEN, BatchHeader, Codec, Stamp};
+use crate::wire::compress::Compressor;
+use crate::wire::record::RecordError;
+use crate::wire::record::varint::{
+    VARINT_LEN_MAX, VARLONG_LEN_MAX, field_len, put_field, put_varint, put_varlong, varint_len,
+};
+use crate::wire::record::walk::{Body, RawRecord};
+
+/// What `batch_length` counts of the header.
+const COUNTED_HEADER_LEN: usize = 49;
+
+/// Uncompressed bytes that one batch may collect, however well they compress: consumers hold a batch in memory.
+const RAW_BYTES_MAX: usize = 16 << 20;
+
+/// Least bytes worth bringing out of the compressor to learn their true size where the bound on it does not fit: smaller
+/// pieces compress badly.
+const FLUSH_LEN_MIN: usize = 8 * 1024;
+
+/// Length, attributes, and the two deltas of a record.
+const HEAD_LEN_MAX: usize = VARINT_LEN_MAX + 1 + VARLONG_LEN_MAX + VARINT_LEN_MAX;
+
+/// Builds one batch after the other out of records in order.
+#[derive(Debug)]
+pub(crate) struct BatchWriter {
+    shape: Shape,
+    raw_bytes_max: usize,
+    compressor: Compressor,
+    /// Uncompressed records not yet with the compressor.
+    raw: Vec<u8>,
+    /// Finished payload of the batch in the making.
+    payload: Vec<u8>,
+    /// Bytes worth reserving for it.
+    capacity: usize,
+    /// Uncompressed bytes of the batch in the making.
+    raw_bytes: usize,
+    records: i32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+    first_offset: i64,
+    last_offset: i64,
+    batches: Vec<Encoded>,
+}
+
+impl Default for BatchWriter {
+    fn default() -> Self {
+        Self {
+            shape: Shape { codec: Codec::None, level: None, max_batch_bytes: 0 },
+            raw_bytes_max: RAW_BYTES_MAX,
+            compressor: Compressor::default(),
+            raw: Vec::new(),
+            payload: Vec::new(),
+            capacity: 0,
+            raw_bytes: 0,
+            records: 0,
+            base_timestamp: 0,
+            max_timestamp: 0,
+            first_offset: 0,
+            last_offset: 0,
+            batches: Vec::new(),
+        }
+    }
+}
+
+impl BatchWriter {
+    /// Begins the first batch, which covers offsets from `first_offset`. `size` is a guess at the bytes of all batches.
+    pub(crate) fn start(&mut self, shape: &Shape, size: usize, first_offset: i64) -> Result<(), RecordError> {
+        self.shape = *shape;
+        self.raw_bytes_max = RAW_BYTES_MAX;
+        self.capacity = size.min(shape.max_batch_bytes);
+        self.first_offset = first_offset;
+        self.batches.clear();
+        self.begin()
+    }
+
+    /// Begins a batch that is never split, covering offsets from 0.
+    pub(crate) fn start_unsplit(&mut self, shape: &Shape) -> Result<(), RecordError> {
+        self.start(shape, 0, 0)?;
+        self.raw_bytes_max = usize::MAX;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), RecordError> {
+        self.raw.clear();
+        self.payload = Vec::with_capacity(self.capacity);
+        (self.raw_bytes, self.records) = (0, 0);
+        self.compressor
+            .start(self.shape.codec, self.shape.level, &mut self.payload)
+            .map_err(RecordError::Compress)
+    }
+
+    /// Adds a record, in a new batch when it does not fit into this one.
+    #[inline]
+    pub(crate) fn push(&mut self, record: RawRecord<'_>) -> Result<(), RecordError> {
+        let body_len = body_len(record.body);
+        // The longest head there is: a few bytes at the end of a batch are not worth encoding it twice.
+        if self.records > 0 && !self.has_room(HEAD_LEN_MAX.saturating_add(body_len))? {
+            self.close()?;
+            self.begin()?;
+        }
+        if self.records == 0 {
+            self.base_timestamp = record.timestamp;
+            self.max_timestamp = record.timestamp;
+            self.first_offset = self.first_offset.min(record.offset);
+        }
+        self.write(record, body_len)?;
+        self.max_timestamp = self.max_timestamp.max(record.timestamp);
+        self.last_offset = record.offset;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn write(&mut self, record: RawRecord<'_>, body_len: usize) -> Result<(), RecordError> {
+        // The fields first, then the length in front of them.
+        let mut head = [0; HEAD_LEN_MAX];
+        let mut end = VARINT_LEN_MAX;
+        head[end] = record.attributes;
+        end += 1;
+        end += put_varlong(record.timestamp.wrapping_sub(self.base_timestamp), &mut head[end..]);
+        end += put_varint(self.records, &mut head[end..]);
+        let bytes = (end - VARINT_LEN_MAX).saturating_add(body_len);
+        let length = i32::try_from(bytes).map_err(|_| RecordError::TooLarge { bytes })?;
+        let start = VARINT_LEN_MAX - varint_len(length);
+        put_varint(length, &mut head[start..]);
+
+        let uncompressed = self.shape.codec == Codec::None;
+        let out = if uncompressed { &mut self.payload } else { &mut self.raw };
+        out.extend_from_slice(&head[start..end]);
+        match record.body {
+            Body::Encoded(body) => out.extend_from_slice(body),
+            Body::Plain { key, value } => {
+                put_field(key, out);
+                put_field(value, out);
+                // No headers.
+                out.push(0);
+            }
+        }
+        self.raw_bytes += end - start + body_len;
+        if !uncompressed && self.raw.len() >= self.compressor.block_len() {
+            self.compressor.take_blocks(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `len` more uncompressed bytes are sure to fit into the batch.
+    #[inline]
+    fn has_room(&mut self, len: usize) -> Result<bool, RecordError> {
+        if self.raw_bytes.saturating_add(len) > self.raw_bytes_max {
+            return Ok(false);
+        }
+        if self.bound(len) <= self.shape.max_batch_bytes {
+            return Ok(true);
+        }
+        // What is still with the compressor counts as incompressible: bring it out and look again.
+        if self.compressor.held() + self.raw.len() < FLUSH_LEN_MIN {
+            return Ok(false);
+        }
+        self.compressor.flush(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
+        Ok(self.bound(len) <= self.shape.max_batch_bytes)
+    }
+
+    /// The most bytes the batch can end with when `len` more uncompressed bytes join it.
+    #[inline]
+    fn bound(&self, len: usize) -> usize {
+        let pending = self.compressor.bound(self.raw.len().saturating_add(len));
+        BATCH_HEADER_LEN.saturating_add(self.payload.len()).saturating_add(pending)
+    }
+
+    /// Ends the last batch and hands all of them over.
+    pub(crate) fn finish(&mut self) -> Result<Vec<Encoded>, RecordError> {
+        if self.records > 0 {
+            self.close()?;
+        }
+        Ok(std::mem::take(&mut self.batches))
+    }
+
+    fn close(&mut self) -> Result<(), RecordError> {
+        self.compressor.finish(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
+        let payload = Bytes::from(std::mem::take(&mut self.payload));
+        let bytes = COUNTED_HEADER_LEN.saturating_add(payload.len());
+        let header = BatchHeader {
+            base_offset: 0,
+            batch_length: i32::try_from(bytes).map_err(|_| RecordError::TooLarge { bytes })?,
+            partition_leader_epoch: -1,
+            magic: 2,
+            crc: 0,
+            attributes: self.shape.codec.bits(),
+            last_offset_delta: self.records - 1,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id: Stamp::NONE.producer_id,
+            producer_epoch: Stamp::NONE.producer_epoch,
+            base_sequence: Stamp::NONE.base_sequence,
+            record_count: self.records,
+        }
+        .with_crc_over(&payload);
+        let (first_offset, last_offset) = (self.first_offset, self.last_offset);
+        self.batches.push(Encoded { header, payload, first_offset, last_offset });
+        self.first_offset = last_offset.saturating_add(1);
+        Ok(())
+    }
+}
+
+fn body_len(body: Body<'_>) -> usize {
+    match body {
+        Body::Encoded(body) => body.len(),
+        Body::Plain { key, value } => field_len(key).saturating_add(field_len(value)).saturating_add(1),
+    }
+}
