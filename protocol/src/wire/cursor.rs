@@ -19,10 +19,6 @@ impl Reader {
         Self { bytes }
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.bytes.len()
-    }
-
     fn need(&self, what: &'static str, needed: usize) -> Result<(), WireError> {
         let remaining = self.bytes.len();
         if remaining < needed { Err(WireError::Truncated { what, needed, remaining }) } else { Ok(()) }
@@ -271,7 +267,7 @@ mod tests {
             let mut reader = Reader::new(out.freeze());
             let read = reader.text("text", flexible).unwrap();
             prop_assert_eq!(&*read, text.as_str());
-            prop_assert_eq!(reader.remaining(), 0);
+            prop_assert_eq!(reader.finish(), Ok(()));
         }
     }
 
