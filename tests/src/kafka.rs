@@ -11,6 +11,7 @@ pub use crate::artefacts::Version;
 use crate::broker::{Node, NodeSettings, random_id};
 use crate::cache;
 use crate::process::{Process, Signal};
+use crate::proxy::{Link, Proxy};
 
 /// Ports are taken below the range the kernel gives to outgoing connections, or one of those could sit on a
 /// broker's port while it restarts.
@@ -56,6 +57,19 @@ impl Options {
     pub fn bench() -> Self {
         let threads = [("num.network.threads", "3"), ("num.io.threads", "8")];
         threads.into_iter().fold(Self { heap_mb: 1024, ..Self::default() }, |o, (k, v)| o.with(k, v))
+    }
+
+    /// A further listener `FAR` that tells clients to come by `port.FAR_PROXY`, where a [`crate::proxy::Proxy`]
+    /// started by the caller stands for a long link.
+    #[must_use]
+    pub fn behind_proxy(self) -> Self {
+        let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},FAR://127.0.0.1:{port.FAR},\
+                         CONTROLLER://127.0.0.1:{port.CONTROLLER}";
+        let advertised = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},FAR://127.0.0.1:{port.FAR_PROXY}";
+        let protocols = "PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT";
+        self.with("listeners", listeners)
+            .with("advertised.listeners", advertised)
+            .with("listener.security.protocol.map", protocols)
     }
 
     /// Sets a server property.
@@ -152,10 +166,28 @@ impl KafkaCluster {
         &self.directory
     }
 
-    /// Port of the open listener of broker `id` (1, 2, ...).
-    pub fn port(&self, id: i32) -> Result<u16> {
-        let index = usize::try_from(id - 1)?;
-        self.ports.get(index).and_then(|p| p.get("PLAINTEXT")).copied().context("no such broker")
+    /// Where broker `id` keeps its partitions, one directory each.
+    pub fn data(&self, id: i32) -> Result<PathBuf> {
+        Ok(self.node(id)?.directory().join("data"))
+    }
+
+    /// Port of broker `id` (1, 2, ...) that the options call `name`; the open listener's is `PLAINTEXT`.
+    pub fn port(&self, id: i32, name: &str) -> Result<u16> {
+        let ports = self.ports.get(usize::try_from(id - 1)?);
+        ports
+            .and_then(|ports| ports.get(name))
+            .copied()
+            .with_context(|| format!("broker {id} has no port {name}"))
+    }
+
+    /// Starts the proxies of all brokers of a cluster made with [`Options::behind_proxy`]; clients then use
+    /// [`Self::bootstrap_of`] `FAR_PROXY`.
+    pub fn proxies(&self, link: Link) -> Result<Vec<Proxy>> {
+        let start = |ports: &BTreeMap<String, u16>| {
+            let port = |name| ports.get(name).copied().with_context(|| format!("no port {name}"));
+            Proxy::start(port("FAR_PROXY")?, ([127, 0, 0, 1], port("FAR")?).into(), link)
+        };
+        self.ports.iter().map(start).collect()
     }
 
     /// PIDs of the brokers that run.

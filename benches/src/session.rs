@@ -1,0 +1,180 @@
+//! Two real clusters with the data sets on the source, and one measured run after the other.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use kmirror_tests::cache::scratch;
+use kmirror_tests::java::java_source;
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::oracle;
+use kmirror_tests::process::{Process, run};
+use kmirror_tests::proxy::{Link, Proxy};
+
+use crate::case::{Case, DataSet, Kind, PARTITIONS};
+use crate::floor;
+use crate::measure::{FirstRecord, Measure, PeakMemory, cpu_seconds, log_bytes};
+use crate::peer::{self, Job, Peer, Programs};
+
+/// No run may take longer.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
+/// One way through the link of [`Kind::FarTarget`].
+const FAR_DELAY: Duration = Duration::from_millis(25);
+/// Pause between runs: what a run left to the brokers is not to count for the next.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The clusters.
+pub struct Session {
+    source: KafkaCluster,
+    target: KafkaCluster,
+    _link: Vec<Proxy>,
+    loaded: BTreeSet<&'static str>,
+    run: u32,
+}
+
+impl Session {
+    /// Starts both clusters.
+    pub fn start(version: Version) -> Result<Self> {
+        eprintln!("starting two clusters of Kafka {}", version.name());
+        let source = KafkaCluster::start(version, Options::bench())?;
+        let target = KafkaCluster::start(version, Options::bench().behind_proxy())?;
+        let link = target.proxies(Link { delay: FAR_DELAY, ..Link::default() })?;
+        Ok(Self { source, target, _link: link, loaded: BTreeSet::new(), run: 0 })
+    }
+
+    /// Loads a data set, once, and returns its size in the source's logs.
+    pub fn load(&mut self, data: &DataSet) -> Result<u64> {
+        let bootstrap = self.source.bootstrap();
+        if self.loaded.insert(data.topic) {
+            oracle::create_topic(&bootstrap, data.topic, PARTITIONS, 1, &[])?;
+            if data.records > 0 {
+                eprintln!("loading {}: {} records", data.topic, data.records);
+                let numbers = [PARTITIONS.to_string(), data.records.to_string()];
+                let sizes = [data.value_bytes.to_string(), data.random_percent.to_string()];
+                let codec = format!("compression.type={}", data.codec);
+                let mut arguments = vec![bootstrap.as_str(), data.topic, &numbers[0], &numbers[1]];
+                arguments.extend([sizes[0].as_str(), &sizes[1], &codec]);
+                arguments.extend(data.producer);
+                let acknowledged = run(&mut java_source(self.source.version(), "Load.java", &arguments)?)?;
+                ensure!(acknowledged.trim() == data.records.to_string(), "loaded only {acknowledged}");
+            }
+        }
+        Ok(log_bytes(&self.source.data(1)?, data.topic))
+    }
+
+    /// Measures one run of one peer on a case that copies.
+    pub fn copy(&mut self, peer: Peer, programs: &Programs, case: &Case) -> Result<Measure> {
+        let bytes = self.load(&case.data)?;
+        if peer == Peer::Relay {
+            return floor::run(bytes, RUN_LIMIT);
+        }
+        self.run += 1;
+        let job = self.job(case, case.data.records);
+        let topic = peer.target_topic(job.topic, job.run);
+        self.make_room(peer, &topic)?;
+        thread::sleep(SETTLE);
+        let measured = self.measure(peer, programs, &job, &topic);
+        let complete = oracle::offsets_held(&self.target.bootstrap(), &topic);
+        oracle::delete_topics(&self.target.bootstrap(), &[&topic]).ok();
+        let measured = measured?;
+        let complete = complete?;
+        ensure!(complete == job.records, "{} records arrived of {}", complete, job.records);
+        Ok(measured)
+    }
+
+    fn job<'a>(&self, case: &Case, records: u64) -> Job<'a> {
+        let far = case.kind == Kind::FarTarget;
+        Job {
+            source: self.source.bootstrap(),
+            target: self.target.bootstrap_of(if far { "FAR_PROXY" } else { "PLAINTEXT" }),
+            topic: case.data.topic,
+            codec: case.data.codec,
+            records,
+            run: self.run,
+        }
+    }
+
+    fn make_room(&self, peer: Peer, topic: &str) -> Result<()> {
+        if peer.creates_topics() {
+            return Ok(());
+        }
+        oracle::create_topic(&self.target.bootstrap(), topic, PARTITIONS, 1, &[])
+    }
+
+    fn measure(&self, peer: Peer, programs: &Programs, job: &Job<'_>, topic: &str) -> Result<Measure> {
+        let directory = scratch(peer.name())?;
+        let brokers = [&self.source, &self.target].map(|cluster| cluster.broker(1).map(Process::pid));
+        let [source, target] = brokers;
+        let (source, target) = (source?, target?);
+        let before = (cpu_seconds(source)?, cpu_seconds(target)?);
+        let first = FirstRecord::of(&self.target.data(1)?, topic);
+        // MirrorMaker does not end by itself: another client says when all is there.
+        let watch = if matches!(peer, Peer::MirrorMaker1 | Peer::MirrorMaker2) {
+            let records = job.records.to_string();
+            Some(oracle::start("watch", "watch", &[&self.target.bootstrap(), topic, &records], &directory)?)
+        } else {
+            None
+        };
+        let process = peer::start(peer, programs, job, &directory)?;
+        let memory = PeakMemory::of(process.pid());
+        let (end, cpu) = match &watch {
+            Some(watch) => (wait_for(watch, &process)?, cpu_seconds(process.pid())?),
+            None => finish(&process)?,
+        };
+        let after = (cpu_seconds(source)?, cpu_seconds(target)?);
+        let since_start = |at: Instant| at.duration_since(process.started()).as_secs_f64();
+        Ok(Measure {
+            wall: since_start(end),
+            cpu,
+            peak_mb: memory.megabytes(),
+            source_cpu: after.0 - before.0,
+            target_cpu: after.1 - before.1,
+            first: first.at().map(since_start),
+        })
+    }
+
+    /// Measures the latency through a peer, or, without one, of the clients and one broker alone.
+    pub fn latency(
+        &mut self,
+        peer: Option<Peer>,
+        programs: &Programs,
+        case: &Case,
+        seconds: u32,
+    ) -> Result<crate::latency::Latency> {
+        self.load(&case.data)?;
+        self.run += 1;
+        let job = self.job(case, 0);
+        let source = (self.source.bootstrap(), case.data.topic.to_owned());
+        let Some(peer) = peer else { return crate::latency::measure(&source, &source, seconds) };
+        let topic = peer.target_topic(job.topic, job.run);
+        self.make_room(peer, &topic)?;
+        let directory = scratch(peer.name())?;
+        let process = peer::start(peer, programs, &job, &directory)?;
+        let measured = crate::latency::measure(&source, &(self.target.bootstrap(), topic.clone()), seconds)
+            .with_context(|| process.tail(20));
+        process.stop(Duration::from_secs(20))?;
+        oracle::delete_topics(&self.target.bootstrap(), &[&topic])?;
+        measured
+    }
+}
+
+fn wait_for(watch: &Process, process: &Process) -> Result<Instant> {
+    let deadline = Instant::now() + RUN_LIMIT;
+    loop {
+        if let Some(exit) = watch.exited() {
+            ensure!(exit.status.success(), "watching failed\n{}", watch.tail(20));
+            return Ok(exit.at);
+        }
+        if process.exited().is_some() || Instant::now() > deadline {
+            bail!("it did not copy everything\n{}", process.tail(30));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn finish(process: &Process) -> Result<(Instant, f64)> {
+    let exit = process.wait(RUN_LIMIT)?;
+    ensure!(exit.status.success(), "it ended with {}\n{}", exit.status, process.tail(30));
+    Ok((exit.at, exit.cpu().as_secs_f64()))
+}
