@@ -50,11 +50,11 @@ const BIG_LZ4: DataSet = DataSet {
     topic: "big-lz4",
     records: 2_000_000,
     value_bytes: 1000,
-    random_percent: 41,
+    random_percent: 42,
     codec: "lz4",
     producer: &["batch.size=262144", "linger.ms=1000"],
 };
-const BIG_RAW: DataSet = DataSet { topic: "big-raw", random_percent: 41, codec: "none", ..BIG_LZ4 };
+const BIG_RAW: DataSet = DataSet { topic: "big-raw", random_percent: 42, codec: "none", ..BIG_LZ4 };
 const BATCHES_16K: DataSet = DataSet {
     topic: "batches-16k",
     records: 5_000_000,
