@@ -160,4 +160,3 @@ impl Future for ResponseWaiter {
             .map(|answer| answer.unwrap_or_else(|_| Err(self.closer.shared().broken_or_closed())))
     }
 }
-

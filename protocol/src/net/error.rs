@@ -66,11 +66,13 @@ pub enum NetError {
         /// Who was asked.
         address: Address,
     },
-    /// The broker does not answer the first question, what it speaks.
-    #[error("{address} refuses to say which versions it speaks: {code}")]
+    /// The broker refused something that has to work before anything else can.
+    #[error("{address} refused {api}: {code}")]
     Refused {
         /// Who was asked.
         address: Address,
+        /// What was asked.
+        api: ApiKey,
         /// Its answer.
         code: ErrorCode,
     },

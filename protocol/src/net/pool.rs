@@ -4,6 +4,10 @@
 //! and the broker stops sending: that is how back-pressure reaches it.
 //!
 //! Invariant: the buffers handed out and the idle ones together never exceed the budget.
+//!
+//! What is made of received bytes (re-encoded batches) must not wait for credit: the bytes it was made of may hold
+//! the last of it. Such memory is [charged](BufferPool::charge) at once; what goes over the budget is a debt, and
+//! readers get no credit until it is paid back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +29,8 @@ pub struct BufferPool {
     credit: Arc<Semaphore>,
     idle: Mutex<Vec<Vec<u8>>>,
     waiting: AtomicUsize,
+    /// Units that were charged beyond the budget.
+    debt: Mutex<usize>,
 }
 
 impl BufferPool {
@@ -36,6 +42,7 @@ impl BufferPool {
             credit: Arc::new(Semaphore::new(units)),
             idle: Mutex::new(Vec::new()),
             waiting: AtomicUsize::new(0),
+            debt: Mutex::new(0),
         })
     }
 
@@ -54,6 +61,25 @@ impl BufferPool {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Counts `bytes` as memory in use, and hands them out again with their charge attached: it ends when the last
+    /// slice of them is dropped. Never waits; may go into debt.
+    pub fn charge(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        let units = bytes.len().div_ceil(UNIT);
+        let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        *debt += units - self.credit.forget_permits(units);
+        drop(debt);
+        Bytes::from_owner(Charged { bytes, units, pool: Arc::clone(self) })
+    }
+
+    /// Takes back units that are no longer in use: debt is paid first.
+    fn release(&self, units: usize) {
+        let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        let paid = units.min(*debt);
+        *debt -= paid;
+        drop(debt);
+        self.credit.add_permits(units - paid);
+    }
+
     /// An empty buffer for `len` bytes, once there is credit; first come, first served. `None` if `len` exceeds
     /// the budget.
     pub(super) async fn take(self: &Arc<Self>, len: usize) -> Option<Buffer> {
@@ -68,14 +94,20 @@ impl BufferPool {
             }
         };
         let (bytes, credit) = self.buffer(size, credit);
-        Some(Buffer { bytes, _credit: credit, pool: Arc::clone(self) })
+        let units = credit.num_permits();
+        credit.forget();
+        Some(Buffer { bytes, units, pool: Arc::clone(self) })
     }
 
     fn size_for(&self, len: usize) -> Option<usize> {
         if len > self.budget {
             return None;
         }
-        let step = if len <= SMALLEST_KEPT { UNIT } else { len.checked_next_power_of_two()? / SIZES_PER_DOUBLING / 2 };
+        let step = if len <= SMALLEST_KEPT {
+            UNIT
+        } else {
+            len.checked_next_power_of_two()? / SIZES_PER_DOUBLING / 2
+        };
         Some(len.max(1).checked_next_multiple_of(step.max(UNIT))?.min(self.budget))
     }
 
@@ -84,7 +116,8 @@ impl BufferPool {
     fn buffer(&self, size: usize, mut credit: OwnedSemaphorePermit) -> (Vec<u8>, OwnedSemaphorePermit) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().enumerate().rev().filter(|(_, buffer)| buffer.capacity() >= size);
-        let best = fitting.min_by_key(|(_, buffer)| buffer.capacity()).map(|(at, buffer)| (at, buffer.capacity()));
+        let best =
+            fitting.min_by_key(|(_, buffer)| buffer.capacity()).map(|(at, buffer)| (at, buffer.capacity()));
         let mut found = None;
         if let Some((at, capacity)) = best.filter(|_| size > SMALLEST_KEPT) {
             let surplus = u32::try_from((capacity - size).div_ceil(UNIT)).unwrap_or(u32::MAX);
@@ -129,7 +162,7 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(super) struct Buffer {
     pub(super) bytes: Vec<u8>,
-    _credit: OwnedSemaphorePermit,
+    units: usize,
     pool: Arc<BufferPool>,
 }
 
@@ -146,9 +179,30 @@ impl AsRef<[u8]> for Buffer {
 }
 
 impl Drop for Buffer {
-    /// The buffer is idle before its credit is free (fields drop after this), so whoever gets the credit finds it.
+    /// The buffer is idle before its credit is free, so whoever gets the credit finds it.
     fn drop(&mut self) {
         self.pool.give_back(std::mem::take(&mut self.bytes));
+        self.pool.release(self.units);
+    }
+}
+
+/// Bytes from elsewhere that count against the budget.
+struct Charged {
+    bytes: Bytes,
+    units: usize,
+    pool: Arc<BufferPool>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        self.bytes.clear();
+        self.pool.release(self.units);
     }
 }
 
@@ -206,6 +260,21 @@ mod tests {
         let pool = BufferPool::new(MIB);
         assert!(pool.take(MIB + 1).await.is_none());
         assert!(pool.take(MIB).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn debt_is_paid_before_anybody_gets_credit() {
+        let pool = BufferPool::new(2 * MIB);
+        let buffer = pool.take(MIB).await.unwrap();
+        let first = pool.charge(Bytes::from(vec![1; 3 * MIB]));
+        assert_eq!((pool.available(), first.len()), (0, 3 * MIB));
+        drop(buffer);
+        assert_eq!(pool.available(), 0);
+        let second = pool.charge(Bytes::from(vec![2; MIB]));
+        drop(first);
+        assert_eq!(pool.available(), MIB);
+        drop(second);
+        assert_eq!(pool.available(), 2 * MIB);
     }
 
     /// The invariant, over many sizes: what is idle never exceeds what is not handed out, and what is handed out

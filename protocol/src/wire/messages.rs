@@ -18,6 +18,7 @@ pub use kafka_protocol::messages::{
     MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
 use kafka_protocol::protocol::Decodable;
+pub use kafka_protocol::{messages as parts, protocol::StrBytes};
 
 use super::api::ApiKey;
 use super::error::WireError;

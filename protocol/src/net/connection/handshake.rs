@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::StrBytes;
 
 use super::shared::Closer;
 use crate::net::error::NetError;
 use crate::wire::api::ApiKey;
 use crate::wire::error::{ErrorCode, WireError};
-use crate::wire::messages::{self, ApiVersionsRequest, ApiVersionsResponse};
+use crate::wire::messages::{self, ApiVersionsRequest, ApiVersionsResponse, StrBytes};
 
 /// The version every broker understands, and answers a version in that it does not.
 const FALLBACK: i16 = 0;
@@ -28,7 +27,11 @@ pub(super) async fn versions(closer: &Arc<Closer>) -> Result<BTreeMap<ApiKey, i1
     }
     match code(&answer) {
         ErrorCode::None => Ok(common_versions(&answer)),
-        code => Err(NetError::Refused { address: closer.shared().address().clone(), code }),
+        code => Err(NetError::Refused {
+            address: closer.shared().address().clone(),
+            api: ApiKey::ApiVersions,
+            code,
+        }),
     }
 }
 

@@ -150,7 +150,8 @@ impl Shared {
         let mut state = self.lock();
         let Some(first) = state.in_flight.front().map(|first| first.correlation_id) else { return };
         let finished = usize::try_from(unfinished.wrapping_sub(first)).unwrap_or(0);
-        for request in state.in_flight.iter_mut().take(finished).rev().take_while(|request| !request.written) {
+        for request in state.in_flight.iter_mut().take(finished).rev().take_while(|request| !request.written)
+        {
             request.written = true;
             request.since = now;
         }

@@ -18,7 +18,8 @@ const MAX_REQUESTS: usize = 32;
 
 /// Writes what is queued until the connection breaks.
 pub(super) async fn run(shared: Arc<Shared>, stream: WriteHalf, requests: mpsc::Receiver<Outgoing>) {
-    let mut writer = Writer { shared: Arc::clone(&shared), stream, chunks: VecDeque::new(), open: VecDeque::new() };
+    let mut writer =
+        Writer { shared: Arc::clone(&shared), stream, chunks: VecDeque::new(), open: VecDeque::new() };
     if let Err(error) = writer.run(requests).await {
         shared.break_with(shared.io_failure(error));
     }

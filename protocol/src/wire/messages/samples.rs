@@ -9,12 +9,18 @@ use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use kafka_protocol::messages::{self, BrokerId, ProducerId, TopicName};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use uuid::Uuid;
@@ -114,7 +120,8 @@ fn list_offsets(version: i16) -> messages::ListOffsetsResponse {
     if version >= 4 {
         partition = partition.with_leader_epoch(3);
     }
-    let topic = ListOffsetsTopicResponse::default().with_name(name("orders")).with_partitions(vec![partition]);
+    let topic =
+        ListOffsetsTopicResponse::default().with_name(name("orders")).with_partitions(vec![partition]);
     let response = messages::ListOffsetsResponse::default().with_topics(vec![topic]);
     if version >= 2 { response.with_throttle_time_ms(2) } else { response }
 }

@@ -73,12 +73,7 @@ pub(super) fn check(fields: &[Field], version: i16, flexible: bool, message: Byt
     reader.finish()
 }
 
-fn walk_struct(
-    fields: &[Field],
-    version: i16,
-    flexible: bool,
-    reader: &mut Reader,
-) -> Result<(), WireError> {
+fn walk_struct(fields: &[Field], version: i16, flexible: bool, reader: &mut Reader) -> Result<(), WireError> {
     for field in fields.iter().filter(|field| field.tag.is_none() && field.is_in(version)) {
         walk(field.kind, version, flexible, reader)?;
     }

@@ -16,9 +16,7 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         ApiKey::ApiVersions => decode_response::<ApiVersionsRequest>(version, body).is_ok(),
         ApiKey::Metadata => decode_response::<MetadataRequest>(version, body).is_ok(),
         ApiKey::ListOffsets => decode_response::<ListOffsetsRequest>(version, body).is_ok(),
-        ApiKey::OffsetForLeaderEpoch => {
-            decode_response::<OffsetForLeaderEpochRequest>(version, body).is_ok()
-        }
+        ApiKey::OffsetForLeaderEpoch => decode_response::<OffsetForLeaderEpochRequest>(version, body).is_ok(),
         ApiKey::InitProducerId => decode_response::<InitProducerIdRequest>(version, body).is_ok(),
         ApiKey::CreateTopics => decode_response::<CreateTopicsRequest>(version, body).is_ok(),
         ApiKey::CreatePartitions => decode_response::<CreatePartitionsRequest>(version, body).is_ok(),
@@ -108,7 +106,8 @@ fn mutated_responses_cannot_panic_abort_or_exhaust_memory() {
         .env("RUST_MIN_STACK", "1048576")
         .output()
         .unwrap();
-    let output = String::from_utf8_lossy(&status.stdout).into_owned() + &String::from_utf8_lossy(&status.stderr);
+    let output =
+        String::from_utf8_lossy(&status.stdout).into_owned() + &String::from_utf8_lossy(&status.stderr);
     assert!(status.status.success(), "{output}");
     assert!(output.contains("1 passed"), "{output}");
 }

@@ -1,0 +1,62 @@
+//! Topics and their settings, the cluster's identity, and who produces: the administrative calls a mirror needs.
+
+mod configs;
+mod producers;
+mod topics;
+
+use std::sync::Arc;
+
+pub use configs::{ConfigEntry, ConfigSource, describe_topic_configs};
+pub use producers::{ActiveProducer, describe_producers};
+pub use topics::{NewPartitions, NewTopic, create_partitions, create_topics};
+
+use super::cluster::Cluster;
+use super::error::ClientError;
+use crate::net::NetError;
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::{DescribeClusterRequest, Request};
+
+/// Why something about a topic was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}{}", .message.as_ref().map(|message| format!(": {message}")).unwrap_or_default())]
+pub struct TopicFault {
+    /// Kafka's code.
+    pub code: ErrorCode,
+    /// The broker's words, if it had any.
+    pub message: Option<Arc<str>>,
+}
+
+impl TopicFault {
+    fn check(code: i16, message: Option<&str>) -> Result<(), Self> {
+        let message = message.filter(|message| !message.is_empty()).map(Arc::from);
+        ErrorCode::from(code).ok().map_err(|code| Self { code, message })
+    }
+}
+
+/// What a cluster says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterDescription {
+    /// Its id.
+    pub cluster_id: Arc<str>,
+    /// How many brokers are up.
+    pub brokers: usize,
+}
+
+/// Asks the cluster what it is. `None` where it cannot say (before Kafka 2.8); its metadata has the id, too.
+///
+/// # Errors
+/// [`ClientError::Refused`], and what [`Cluster::call_any`] gives.
+pub async fn describe_cluster(cluster: &Cluster) -> Result<Option<ClusterDescription>, ClientError> {
+    let response = match cluster.call_any(DescribeClusterRequest::default()).await {
+        Ok(response) => response,
+        Err(error) if matches!(error.net(), Some(NetError::Unsupported { .. })) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let code = ErrorCode::from(response.error_code);
+    let message = response.error_message.as_deref();
+    code.ok().map_err(|code| cluster.refused(DescribeClusterRequest::API, code, message))?;
+    Ok(Some(ClusterDescription {
+        cluster_id: Arc::from(response.cluster_id.as_str()),
+        brokers: response.brokers.len(),
+    }))
+}

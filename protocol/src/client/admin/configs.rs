@@ -1,0 +1,121 @@
+//! The settings of topics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::TopicFault;
+use crate::client::cluster::Cluster;
+use crate::client::error::ClientError;
+use crate::client::retry::{Action, decide};
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::parts::describe_configs_request::DescribeConfigsResource;
+use crate::wire::messages::parts::describe_configs_response::DescribeConfigsResourceResult;
+use crate::wire::messages::{DescribeConfigsRequest, StrBytes};
+
+/// The number of topics among resources (Kafka class `ConfigResource`).
+const TOPIC: i8 = 2;
+/// How many topics one request asks for at most: an answer holds some forty settings of each.
+const TOPICS_A_REQUEST: usize = 200;
+
+/// A setting of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// Its key.
+    pub name: Arc<str>,
+    /// Its value; none where it is sensitive.
+    pub value: Option<Arc<str>>,
+    /// Where it was set.
+    pub source: ConfigSource,
+    /// Whether the value is kept secret.
+    pub sensitive: bool,
+    /// Whether it cannot be changed.
+    pub read_only: bool,
+}
+
+/// Where a setting comes from (Kafka class `DescribeConfigsResponse.ConfigSource`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// Set for the topic.
+    Topic,
+    /// Set for all brokers or one, while they ran.
+    DynamicBroker,
+    /// Set in a broker's file.
+    StaticBroker,
+    /// Kafka's default.
+    Default,
+    /// A source of later versions, or none.
+    Other(i8),
+}
+
+impl From<i8> for ConfigSource {
+    fn from(source: i8) -> Self {
+        match source {
+            1 => Self::Topic,
+            2 | 3 => Self::DynamicBroker,
+            4 => Self::StaticBroker,
+            5 => Self::Default,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// Looks up all settings of topics. Each topic is answered, in their order.
+///
+/// # Errors
+/// [`ClientError`] when no broker can be asked.
+pub async fn describe_topic_configs(
+    cluster: &Cluster,
+    topics: &[Arc<str>],
+) -> Result<Vec<(Arc<str>, Result<Vec<ConfigEntry>, TopicFault>)>, ClientError> {
+    let mut done = Vec::with_capacity(topics.len());
+    for part in topics.chunks(TOPICS_A_REQUEST) {
+        let mut answers = describe_some(cluster, part).await?;
+        for topic in part {
+            let missing = || Err(TopicFault { code: ErrorCode::UnknownTopicOrPartition, message: None });
+            done.push((Arc::clone(topic), answers.remove(topic).unwrap_or_else(missing)));
+        }
+    }
+    Ok(done)
+}
+
+type Described = HashMap<Arc<str>, Result<Vec<ConfigEntry>, TopicFault>>;
+
+async fn describe_some(cluster: &Cluster, topics: &[Arc<str>]) -> Result<Described, ClientError> {
+    let deadline = cluster.deadline();
+    let mut backoff = cluster.backoff();
+    loop {
+        let resources = topics.iter().map(|topic| {
+            DescribeConfigsResource::default()
+                .with_resource_type(TOPIC)
+                .with_resource_name(StrBytes::from_string(topic.to_string()))
+                .with_configuration_keys(None)
+        });
+        let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+        let response = cluster.call_any(request).await?;
+        let answers: Described = response
+            .results
+            .iter()
+            .map(|result| {
+                let fault = TopicFault::check(result.error_code, result.error_message.as_deref());
+                let entries = fault.map(|()| result.configs.iter().map(entry).collect());
+                (Arc::from(result.resource_name.as_str()), entries)
+            })
+            .collect();
+        let passing =
+            |fault: &TopicFault| matches!(decide(fault.code), Action::Retry | Action::RefreshAndRetry);
+        let settled = !answers.values().any(|answer| answer.as_ref().is_err_and(passing));
+        if settled || !backoff.pause_before(deadline).await {
+            return Ok(answers);
+        }
+    }
+}
+
+fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
+    ConfigEntry {
+        name: Arc::from(config.name.as_str()),
+        value: config.value.as_ref().map(|value| Arc::from(value.as_str())),
+        source: config.config_source.into(),
+        sensitive: config.is_sensitive,
+        read_only: config.read_only,
+    }
+}

@@ -1,0 +1,179 @@
+//! Creating topics and partitions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::TopicFault;
+use crate::client::backoff::Backoff;
+use crate::client::cluster::{Cluster, Topics};
+use crate::client::error::ClientError;
+use crate::client::retry::{Action, decide};
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::parts::TopicName;
+use crate::wire::messages::parts::create_partitions_request::CreatePartitionsTopic;
+use crate::wire::messages::parts::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use crate::wire::messages::{CreatePartitionsRequest, CreateTopicsRequest, StrBytes};
+
+/// How many topics one request creates at most: more could take a controller longer than a request may.
+const TOPICS_A_REQUEST: usize = 100;
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas of each; -1 for the cluster's default (Kafka 2.4).
+    pub replication_factor: i16,
+    /// Its own settings.
+    pub configs: Vec<(String, String)>,
+}
+
+/// More partitions for a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartitions {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// How many it should have in all.
+    pub total: i32,
+}
+
+/// Creates topics. Each is answered; what the cluster cannot do now is tried again until `timeout`. (A topic that
+/// exists is a fault here, `TOPIC_ALREADY_EXISTS`: the caller knows whether that is one.)
+///
+/// # Errors
+/// [`ClientError`] when the controller cannot be asked.
+pub async fn create_topics(
+    cluster: &Cluster,
+    topics: &[NewTopic],
+    timeout: Duration,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    let request = |topics: &[&NewTopic], timeout_ms| {
+        let topics = topics.iter().map(|topic| creatable(topic)).collect();
+        CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(timeout_ms)
+    };
+    let mut done = Vec::with_capacity(topics.len());
+    for part in topics.chunks(TOPICS_A_REQUEST) {
+        let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
+        while let Some((topics, timeout_ms)) = attempts.next() {
+            let response = cluster.call_controller(request(topics, timeout_ms)).await?;
+            let answers = response.topics.iter().map(|topic| {
+                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
+                (topic.name.as_str(), fault)
+            });
+            attempts.take(answers.collect(), |topic| &topic.name).await?;
+        }
+        done.extend(attempts.done);
+    }
+    Ok(done)
+}
+
+/// Adds partitions to topics. Each is answered; what the cluster cannot do now is tried again until `timeout`.
+///
+/// # Errors
+/// [`ClientError`] when the controller cannot be asked.
+pub async fn create_partitions(
+    cluster: &Cluster,
+    topics: &[NewPartitions],
+    timeout: Duration,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    let request = |topics: &[&NewPartitions], timeout_ms| {
+        let topics = topics.iter().map(|topic| {
+            CreatePartitionsTopic::default().with_name(name(&topic.topic)).with_count(topic.total)
+        });
+        CreatePartitionsRequest::default()
+            .with_topics(topics.map(|topic| topic.with_assignments(None)).collect())
+            .with_timeout_ms(timeout_ms)
+    };
+    let mut done = Vec::with_capacity(topics.len());
+    for part in topics.chunks(TOPICS_A_REQUEST) {
+        let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
+        while let Some((topics, timeout_ms)) = attempts.next() {
+            let response = cluster.call_controller(request(topics, timeout_ms)).await?;
+            let answers = response.results.iter().map(|topic| {
+                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
+                (topic.name.as_str(), fault)
+            });
+            attempts.take(answers.collect(), |topic| &topic.topic).await?;
+        }
+        done.extend(attempts.done);
+    }
+    Ok(done)
+}
+
+fn name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+fn creatable(topic: &NewTopic) -> CreatableTopic {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let configs = topic.configs.iter().map(|(key, value)| {
+        CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+    });
+    CreatableTopic::default()
+        .with_name(name(&topic.name))
+        .with_num_partitions(topic.partitions)
+        .with_replication_factor(topic.replication_factor)
+        .with_configs(configs.collect())
+}
+
+/// Topics that are asked for until each is settled or the time is up.
+struct Attempts<'a, T> {
+    cluster: &'a Cluster,
+    deadline: Instant,
+    backoff: Backoff,
+    open: Vec<&'a T>,
+    done: Vec<(Arc<str>, Result<(), TopicFault>)>,
+}
+
+impl<'a, T> Attempts<'a, T> {
+    fn new(cluster: &'a Cluster, timeout: Duration, open: Vec<&'a T>) -> Self {
+        let deadline = Instant::now() + timeout;
+        Self { cluster, deadline, backoff: cluster.backoff(), open, done: Vec::new() }
+    }
+
+    /// What to ask for next, and how long the controller may take, in milliseconds.
+    fn next(&self) -> Option<(&[&'a T], i32)> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let request_timeout = self.cluster.options().connection.request_timeout;
+        let timeout_ms = i32::try_from(left.min(request_timeout).as_millis()).unwrap_or(i32::MAX);
+        (!self.open.is_empty()).then_some((&*self.open, timeout_ms))
+    }
+
+    /// Takes the answers of one request. Before the next one it pauses, and finds the controller anew if need be.
+    async fn take(
+        &mut self,
+        answers: Vec<(&str, Result<(), TopicFault>)>,
+        name: impl Fn(&T) -> &Arc<str>,
+    ) -> Result<(), ClientError> {
+        let open = std::mem::take(&mut self.open);
+        let (mut refresh, mut passing) = (false, Vec::new());
+        for topic in open {
+            let answer = answers.iter().find(|(answered, _)| *answered == &**name(topic));
+            let unanswered = TopicFault { code: ErrorCode::UnknownServerError, message: None };
+            let answer = answer.map_or(Err(unanswered), |(_, answer)| answer.clone());
+            match answer.as_ref().err().map(|fault| decide(fault.code)) {
+                Some(action @ (Action::Retry | Action::RefreshAndRetry)) => {
+                    refresh |= action == Action::RefreshAndRetry;
+                    passing.push((topic, answer));
+                }
+                _ => self.done.push((Arc::clone(name(topic)), answer)),
+            }
+        }
+        if passing.is_empty() {
+            return Ok(());
+        }
+        if self.backoff.pause_before(self.deadline).await {
+            self.open = passing.into_iter().map(|(topic, _)| topic).collect();
+            if refresh {
+                self.cluster.refresh(Topics::None).await?;
+            }
+        } else {
+            self.done.extend(passing.into_iter().map(|(topic, answer)| (Arc::clone(name(topic)), answer)));
+        }
+        Ok(())
+    }
+}
