@@ -1,6 +1,6 @@
 //! The walk over the batches of a Fetch response's records, without copying them.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::header::{LENGTH_PREFIX_LEN, UNCHECKED_LEN};
 use super::{BATCH_HEADER_LEN, BatchError, BatchHeader, Codec, take};
@@ -164,7 +164,7 @@ impl Entries {
                 Ok(None)
             }
             Position::Batch => Ok(Batch::parse(&self.rest)?.map(|batch| {
-                self.rest = self.rest.slice(batch.bytes.len()..);
+                self.rest.advance(batch.bytes.len());
                 Entry::Batch(batch)
             })),
             Position::Message(first) => self.legacy_set(first).map(|set| Some(Entry::Legacy(set))),

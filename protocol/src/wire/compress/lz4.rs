@@ -25,9 +25,8 @@ const END_MARK: [u8; 4] = [0; 4];
 /// In a block's length: the block is stored, not compressed.
 const STORED_BIT: u32 = 1 << 31;
 
-/// Uncompressed bytes of the blocks written: just below 64 KiB, so that positions in a block fit the encoder's small
-/// table, which stays in the processor's first cache.
-pub(super) const BLOCK_LEN: usize = u16::MAX as usize - 1;
+/// Uncompressed bytes of the blocks written.
+pub(super) const BLOCK_LEN: usize = 64 * 1024;
 
 /// How far back linked blocks refer.
 const HISTORY_LEN: usize = 64 * 1024;
@@ -153,7 +152,8 @@ pub(super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { table: CompressTable::small(), scratch: Vec::new() }
+        // The small table hashes four bytes instead of five: a third of the speed on data that is mostly digits.
+        Self { table: CompressTable::large(), scratch: Vec::new() }
     }
 }
 
@@ -170,7 +170,7 @@ impl Encoder {
         let failed = |_| CompressError::Library { codec: Codec::Lz4, what: "a block did not fit" };
         let len = compress_into_with_table(block, &mut self.scratch, &mut self.table).map_err(failed)?;
         let (bit, block) = if len < block.len() { (0, &self.scratch[..len]) } else { (STORED_BIT, block) };
-        // A block of less than 64 KiB is far below the range of the length.
+        // A block of 64 KiB is far below the range of the length.
         let length = u32::try_from(block.len()).unwrap_or(u32::MAX) | bit;
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(block);

@@ -34,8 +34,8 @@ pub(crate) struct BatchWriter {
     raw: Vec<u8>,
     /// Finished payload of the batch in the making.
     payload: Vec<u8>,
-    /// Bytes worth reserving for it.
-    capacity: usize,
+    /// A guess at the bytes of this batch and those to come.
+    size_ahead: usize,
     /// Uncompressed bytes of the batch in the making.
     raw_bytes: usize,
     records: i32,
@@ -54,7 +54,7 @@ impl Default for BatchWriter {
             compressor: Compressor::default(),
             raw: Vec::new(),
             payload: Vec::new(),
-            capacity: 0,
+            size_ahead: 0,
             raw_bytes: 0,
             records: 0,
             base_timestamp: 0,
@@ -71,7 +71,7 @@ impl BatchWriter {
     pub(crate) fn start(&mut self, shape: &Shape, size: usize, first_offset: i64) -> Result<(), RecordError> {
         self.shape = *shape;
         self.raw_bytes_max = RAW_BYTES_MAX;
-        self.capacity = size.min(shape.max_batch_bytes);
+        self.size_ahead = size;
         self.first_offset = first_offset;
         self.batches.clear();
         self.begin()
@@ -86,7 +86,10 @@ impl BatchWriter {
 
     fn begin(&mut self) -> Result<(), RecordError> {
         self.raw.clear();
-        self.payload = Vec::with_capacity(self.capacity);
+        self.payload.clear();
+        if self.shape.codec == Codec::None {
+            self.payload.reserve(self.size_ahead.min(self.shape.max_batch_bytes));
+        }
         (self.raw_bytes, self.records) = (0, 0);
         self.compressor
             .start(self.shape.codec, self.shape.level, &mut self.payload)
@@ -180,7 +183,12 @@ impl BatchWriter {
 
     fn close(&mut self) -> Result<(), RecordError> {
         self.compressor.finish(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
-        let payload = Bytes::from(std::mem::take(&mut self.payload));
+        // Compressed payloads are copied out: their size was not known before, and the buffer stays.
+        let payload = match self.shape.codec {
+            Codec::None => Bytes::from(std::mem::take(&mut self.payload)),
+            _ => Bytes::copy_from_slice(&self.payload),
+        };
+        self.size_ahead = self.size_ahead.saturating_sub(payload.len());
         let bytes = COUNTED_HEADER_LEN.saturating_add(payload.len());
         let header = BatchHeader {
             base_offset: 0,
