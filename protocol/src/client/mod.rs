@@ -7,11 +7,13 @@ pub mod admin;
 mod backoff;
 mod by_leader;
 mod cluster;
+pub mod consume;
 mod error;
 mod flight;
 mod metadata;
 pub mod offsets;
 pub mod retry;
+pub mod send;
 pub mod txn;
 
 pub use backoff::Backoff;

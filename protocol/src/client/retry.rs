@@ -60,7 +60,6 @@ pub const fn decide(code: ErrorCode) -> Action {
         | E::CoordinatorNotAvailable
         | E::PreferredLeaderNotAvailable
         | E::EligibleLeadersNotAvailable
-        | E::NewLeaderElected
         | E::NetworkException
         // This listener is not yet known for the new leader.
         | E::ListenerNotFound
@@ -190,6 +189,7 @@ pub const fn decide(code: ErrorCode) -> Action {
         | E::TransactionalIdNotFound
         | E::TransactionAbortable
         | E::StaleBrokerEpoch
+        | E::NewLeaderElected
         | E::ElectionNotNeeded
         | E::NoReassignmentInProgress
         | E::ResourceNotFound

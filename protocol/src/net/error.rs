@@ -178,7 +178,7 @@ impl NetError {
         }
     }
 
-    pub(super) fn wire(address: &Address, source: WireError) -> Self {
+    pub(crate) fn wire(address: &Address, source: WireError) -> Self {
         Self::Wire { address: address.clone(), source }
     }
 }

@@ -121,6 +121,18 @@ impl FetchSession {
         }
     }
 
+    /// No longer wants the partitions for which `keep` says no.
+    pub fn retain(&mut self, keep: impl Fn(&TopicKey, i32) -> bool) {
+        let unwanted = |(name, partition): &&(Arc<str>, i32)| {
+            self.topics.get(name).is_some_and(|topic| !keep(&topic.key, *partition))
+        };
+        let unwanted: Vec<(Arc<str>, i32)> = self.partitions.keys().filter(unwanted).cloned().collect();
+        for (name, partition) in unwanted {
+            let Some(key) = self.topics.get(&name).map(|topic| topic.key.clone()) else { continue };
+            self.remove(&key, partition);
+        }
+    }
+
     fn remove_topic(&mut self, name: &Arc<str>) {
         let Some(key) = self.topics.get(name).map(|topic| topic.key.clone()) else { return };
         let all = (Arc::clone(name), i32::MIN)..=(Arc::clone(name), i32::MAX);

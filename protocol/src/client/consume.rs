@@ -1,0 +1,270 @@
+//! Reading small internal topics from their beginning to the end they had when reading began.
+//!
+//! Reads committed records only, as Connect does where it writes its offsets in transactions. Memory is bounded by
+//! the size of one response.
+
+mod committed;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cluster::{Cluster, Purpose, Topics};
+use super::error::ClientError;
+use super::metadata::{Metadata, NodeId};
+use super::offsets::{OffsetSpec, list_offsets_at};
+use super::retry::{Action, decide};
+use crate::net::NetError;
+use crate::wire::api::ApiKey;
+use crate::wire::error::ErrorCode;
+use crate::wire::fetch::{
+    FetchParams, FetchPosition, FetchResponse, FetchSession, FetchedPartition, IsolationLevel, TopicKey,
+};
+use crate::wire::record::Record;
+use committed::Committed;
+
+/// How long a broker may wait for records. There are some, as reading stops at the end.
+const MAX_WAIT_MS: i32 = 500;
+/// How many bytes of one partition a response holds at most.
+const PARTITION_BYTES: usize = 1 << 20;
+/// How often a broker may have nothing before the end. The last records before it may have been compacted away, so
+/// that nothing will ever come.
+const FRUITLESS_ROUNDS: u32 = 3;
+
+/// Reads a topic to the end it has now, and hands every record with its partition to `each`; records of one
+/// partition in order. Responses hold about `max_bytes` at most, or one batch if that is larger.
+///
+/// # Errors
+/// [`ClientError::Topic`] if there is no such topic, [`ClientError::Partition`] for a fatal code,
+/// [`ClientError::Records`] for damaged records, [`ClientError::Deadline`] when nothing moves for too long.
+pub async fn read_to_end(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    max_bytes: usize,
+    mut each: impl FnMut(i32, Record) + Send,
+) -> Result<(), ClientError> {
+    let mut reading = Reading::begin(cluster, topic, max_bytes).await?;
+    let mut deadline = cluster.deadline();
+    let mut backoff = cluster.backoff();
+    while !reading.open.is_empty() {
+        let known = cluster.current(Topics::Named(vec![Arc::clone(topic)])).await?;
+        let mut stuck = false;
+        for (node, partitions) in reading.by_leader(&known) {
+            match node {
+                Some(node) if reading.read_some(&known, node, partitions, &mut each).await? => {
+                    deadline = cluster.deadline();
+                    backoff.reset();
+                }
+                _ => stuck = true,
+            }
+        }
+        if stuck {
+            if !backoff.pause_before(deadline).await {
+                return Err(cluster.deadline_error("reading a topic to its end"));
+            }
+            cluster.refresh_after(known.generation, Topics::Named(vec![Arc::clone(topic)])).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What is still to be read.
+struct Reading<'a> {
+    cluster: &'a Cluster,
+    topic: &'a Arc<str>,
+    max_bytes: i32,
+    partition_bytes: i32,
+    open: BTreeMap<i32, Part>,
+    sessions: BTreeMap<NodeId, FetchSession>,
+    fruitless: BTreeMap<NodeId, u32>,
+}
+
+/// A partition that is being read.
+struct Part {
+    next: i64,
+    end: i64,
+    committed: Committed,
+}
+
+impl<'a> Reading<'a> {
+    async fn begin(cluster: &'a Cluster, topic: &'a Arc<str>, max_bytes: usize) -> Result<Self, ClientError> {
+        let known = cluster.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
+        let refused = |code| ClientError::Topic {
+            cluster: Arc::clone(cluster.alias()),
+            topic: Arc::clone(topic),
+            code,
+        };
+        let described = known.topics.get(topic).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
+        described.error.ok().map_err(refused)?;
+
+        let mut reading = Self {
+            cluster,
+            topic,
+            max_bytes: i32::try_from(max_bytes).unwrap_or(i32::MAX),
+            partition_bytes: i32::try_from(max_bytes.min(PARTITION_BYTES)).unwrap_or(i32::MAX),
+            open: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            fruitless: BTreeMap::new(),
+        };
+        let partitions: Vec<i32> = described.partitions.iter().map(|partition| partition.index).collect();
+        let starts = reading.look_up(&partitions, OffsetSpec::Earliest).await?;
+        for (partition, end) in reading.look_up(&partitions, OffsetSpec::Latest).await? {
+            let next = starts.get(&partition).copied().unwrap_or(0);
+            if next < end {
+                reading.open.insert(partition, Part { next, end, committed: Committed::default() });
+            }
+        }
+        Ok(reading)
+    }
+
+    async fn look_up(&self, partitions: &[i32], spec: OffsetSpec) -> Result<BTreeMap<i32, i64>, ClientError> {
+        let wanted: Vec<_> = partitions.iter().map(|index| (Arc::clone(self.topic), *index, spec)).collect();
+        let mut found = BTreeMap::new();
+        for ((_, partition), answer) in
+            list_offsets_at(self.cluster, &wanted, IsolationLevel::ReadCommitted).await?
+        {
+            let offset = answer.map_err(|code| self.refused(ApiKey::ListOffsets, partition, code))?;
+            found.insert(partition, offset.offset);
+        }
+        Ok(found)
+    }
+
+    fn refused(&self, api: ApiKey, partition: i32, code: ErrorCode) -> ClientError {
+        let (cluster, topic) = (Arc::clone(self.cluster.alias()), Arc::clone(self.topic));
+        ClientError::Partition { cluster, api, topic, partition, code }
+    }
+
+    fn by_leader(&self, known: &Metadata) -> BTreeMap<Option<NodeId>, Vec<i32>> {
+        let mut leaders: BTreeMap<Option<NodeId>, Vec<i32>> = BTreeMap::new();
+        for partition in self.open.keys() {
+            leaders.entry(known.leader(self.topic, *partition)).or_default().push(*partition);
+        }
+        leaders
+    }
+
+    /// One round with one broker. `false` if it has to be found anew, or left alone for a while.
+    async fn read_some(
+        &mut self,
+        known: &Metadata,
+        node: NodeId,
+        partitions: Vec<i32>,
+        each: &mut (impl FnMut(i32, Record) + Send),
+    ) -> Result<bool, ClientError> {
+        let Ok(response) = self.fetch(known, node, &partitions).await else {
+            if let Some(session) = self.sessions.get_mut(&node) {
+                session.reset();
+            }
+            return Ok(false);
+        };
+        if response.error.ok().is_err() {
+            return match decide(response.error) {
+                Action::Retry | Action::RefreshAndRetry => Ok(false),
+                _ => Err(self.cluster.refused(ApiKey::Fetch, response.error, None)),
+            };
+        }
+        let (mut moved, mut troubled) = (false, false);
+        for fetched in response.partitions {
+            match decide(fetched.error) {
+                Action::Done => moved |= self.take(fetched, each)?,
+                Action::Retry | Action::RefreshAndRetry => troubled = true,
+                Action::ResetPosition => {
+                    moved = true;
+                    self.restart(fetched.partition).await?;
+                }
+                Action::ResyncProducer | Action::Fatal(_) => {
+                    return Err(self.refused(ApiKey::Fetch, fetched.partition, fetched.error));
+                }
+            }
+        }
+        if troubled {
+            return Ok(false);
+        }
+        self.note_fruit(node, moved, &partitions);
+        Ok(true)
+    }
+
+    fn note_fruit(&mut self, node: NodeId, moved: bool, partitions: &[i32]) {
+        let rounds = self.fruitless.entry(node).or_default();
+        *rounds = if moved { 0 } else { *rounds + 1 };
+        if *rounds >= FRUITLESS_ROUNDS {
+            self.open.retain(|partition, _| !partitions.contains(partition));
+        }
+    }
+
+    async fn fetch(
+        &mut self,
+        known: &Metadata,
+        node: NodeId,
+        partitions: &[i32],
+    ) -> Result<FetchResponse, ClientError> {
+        let connection = self.cluster.connection(node, Purpose::General).await?;
+        let net = |source| ClientError::Broker { cluster: Arc::clone(self.cluster.alias()), node, source };
+        let wire = |source| net(NetError::wire(connection.address(), source));
+        let key = known.topics.get(self.topic).map(|topic| topic.key());
+        let key = key.unwrap_or_else(|| TopicKey { name: Arc::clone(self.topic), id: uuid::Uuid::nil() });
+        let session = self.sessions.entry(node).or_default();
+        session.retain(|_, partition| partitions.contains(&partition));
+        for partition in partitions {
+            let Some(part) = self.open.get(partition) else { continue };
+            let epoch = known.partition(self.topic, *partition).and_then(|partition| partition.leader_epoch);
+            let position = FetchPosition {
+                fetch_offset: part.next,
+                current_leader_epoch: epoch.unwrap_or(-1),
+                last_fetched_epoch: -1,
+                log_start_offset: -1,
+                max_bytes: self.partition_bytes,
+            };
+            session.set(&key, *partition, position);
+        }
+        let params = FetchParams {
+            max_wait_ms: MAX_WAIT_MS,
+            min_bytes: 1,
+            max_bytes: self.max_bytes,
+            isolation_level: IsolationLevel::ReadCommitted,
+            rack: "".into(),
+        };
+        let version = session.version(connection.require(ApiKey::Fetch).map_err(net)?);
+        let body = session.build(version, &params).map_err(wire)?;
+        let waiter = connection.send(ApiKey::Fetch, version, vec![body]).await.map_err(net)?;
+        let body = waiter.await.map_err(net)?;
+        session.accept(version, body).map_err(wire)
+    }
+
+    /// Hands on what came of a partition, and says whether that was anything.
+    fn take(
+        &mut self,
+        fetched: FetchedPartition,
+        each: &mut impl FnMut(i32, Record),
+    ) -> Result<bool, ClientError> {
+        let partition = fetched.partition;
+        let Some(part) = self.open.get_mut(&partition) else { return Ok(false) };
+        let before = part.next;
+        let end = part.end;
+        let read = part.committed.read(fetched, &mut part.next, |record| {
+            if record.offset < end {
+                each(partition, record);
+            }
+        });
+        let moved = part.next > before;
+        if part.next >= end {
+            self.open.remove(&partition);
+        }
+        read.map(|()| moved).map_err(|source| ClientError::Records {
+            cluster: Arc::clone(self.cluster.alias()),
+            topic: Arc::clone(self.topic),
+            partition,
+            source: Arc::new(source),
+        })
+    }
+
+    /// The position is gone, as old records were removed meanwhile: goes on from the first there is now.
+    async fn restart(&mut self, partition: i32) -> Result<(), ClientError> {
+        let start = self.look_up(&[partition], OffsetSpec::Earliest).await?;
+        let Some(part) = self.open.get_mut(&partition) else { return Ok(()) };
+        part.next = start.get(&partition).copied().unwrap_or(part.end);
+        part.committed = Committed::default();
+        if part.next >= part.end {
+            self.open.remove(&partition);
+        }
+        Ok(())
+    }
+}
