@@ -1,1 +1,22 @@
 //! The mirroring engine: a validated `Plan` in, mirrored clusters out.
+
+mod clients;
+mod commit;
+pub mod config;
+mod control;
+mod discovery;
+mod error;
+pub mod filter;
+pub mod flow;
+pub mod ids;
+pub mod metrics;
+mod mirror;
+pub mod plan;
+pub mod policy;
+pub mod progress;
+pub mod status;
+
+pub use clients::cluster;
+pub use control::Refusal;
+pub use error::chain;
+pub use mirror::Mirror;

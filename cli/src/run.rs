@@ -1,0 +1,174 @@
+//! `kmirror run`: starts a mirror, waits for its end or for a signal, and turns the outcome into an exit code.
+
+use std::time::{Duration, Instant};
+
+use kmirror_engine::Mirror;
+use kmirror_engine::plan::Plan;
+use kmirror_engine::status::{PartitionState, Status};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::summary::summary;
+
+/// How often the status is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A mirror none of whose flows could start within this time gives up: the file or the clusters are wrong.
+/// Once a flow has started, it is retried for ever.
+const START_WITHIN: Duration = Duration::from_secs(15);
+/// A run until synced ends as incomplete when for so long nothing moved and something is in trouble.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// What ends a run.
+enum End {
+    Synced,
+    Incomplete,
+    Signal,
+    Code(Exit),
+}
+
+/// Runs a plan until it is synced (if `until_synced`) or until a signal.
+pub(crate) async fn run(plan: Plan, until_synced: bool) -> Exit {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            error!("signals cannot be caught: {error}");
+            return Exit::StartFailed;
+        }
+    };
+    let started = Instant::now();
+    let mut mirror = Mirror::start(plan);
+    let end = watch(&mut mirror, until_synced, &mut signals).await;
+    let status = mirror.status().clone();
+    if let End::Signal = end {
+        info!("stopping: waiting for what is in flight, then writing progress (a second signal stops at once)");
+    }
+    tokio::select! {
+        _ = mirror.stop() => {}
+        () = signals.next() => {
+            warn!("stopped at once: what was in flight is mirrored again by the next run");
+            return Exit::Interrupted;
+        }
+    }
+    match end {
+        End::Synced => {
+            eprint!("{}", summary(&status, started.elapsed()));
+            Exit::Success
+        }
+        End::Incomplete => {
+            eprint!("{}", summary(&status, started.elapsed()));
+            error!("not everything was mirrored: see the reasons above");
+            Exit::Incomplete
+        }
+        End::Signal if until_synced => {
+            eprint!("{}", summary(&status, started.elapsed()));
+            Exit::Interrupted
+        }
+        End::Signal => Exit::Success,
+        End::Code(exit) => exit,
+    }
+}
+
+async fn watch(mirror: &mut Mirror, until_synced: bool, signals: &mut Signals) -> End {
+    let status = mirror.status().clone();
+    tokio::select! {
+        () = signals.next() => End::Signal,
+        refusal = mirror.refused() => {
+            error!("{refusal}");
+            End::Code(Exit::Refused)
+        }
+        end = look(&status, until_synced) => end,
+    }
+}
+
+/// Looks at the status until the run is over.
+async fn look(status: &Status, until_synced: bool) -> End {
+    if !wait_for_start(status).await {
+        return End::Code(Exit::StartFailed);
+    }
+    if !until_synced {
+        return std::future::pending().await;
+    }
+    let mut progress = Progress::start();
+    let mut stuck = Stuck::new();
+    let end = loop {
+        progress.show(status);
+        if status.is_synced() {
+            break End::Synced;
+        }
+        if stuck.look(status) {
+            break End::Incomplete;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    progress.finish();
+    end
+}
+
+async fn wait_for_start(status: &Status) -> bool {
+    let started = Instant::now();
+    while !status.flows.iter().any(|flow| flow.is_discovered()) {
+        if started.elapsed() > START_WITHIN {
+            for flow in &status.flows {
+                for (about, what) in flow.trouble() {
+                    error!("{about}: {what}");
+                }
+            }
+            error!("no flow could be started within {} s", START_WITHIN.as_secs());
+            return false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    true
+}
+
+/// Notices that a run will not be synced by itself.
+struct Stuck {
+    done: u64,
+    since: Instant,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        Self { done: 0, since: Instant::now() }
+    }
+
+    fn look(&mut self, status: &Status) -> bool {
+        let partitions = || status.flows.iter().flat_map(|flow| flow.partitions());
+        let stopped = |state| state == PartitionState::Stopped;
+        let discovered = status.flows.iter().all(|flow| flow.is_discovered());
+        let trouble = status.flows.iter().any(|flow| !flow.trouble().is_empty());
+        let decided = partitions().all(|one| one.is_synced() || stopped(one.state()));
+        if discovered && !trouble && decided {
+            return true;
+        }
+        let totals = crate::summary::totals(status);
+        if totals.done != self.done || totals.troubled == 0 {
+            *self = Self { done: totals.done, since: Instant::now() };
+        }
+        self.since.elapsed() >= STUCK_AFTER
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! From the plan's settings to the clients of one flow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kmirror_protocol::client::{Cluster, ClusterOptions};
+use kmirror_protocol::net::{BufferPool, ConnectionOptions};
+
+use crate::plan::{ClientPlan, ClusterAlias, FlowPlan};
+
+/// Frames that are not record data stay below this.
+const CONTROL_FRAME_BYTES_MAX: usize = 100 << 20;
+
+/// How long one question may take with its retries (`default.api.timeout.ms`); the asker then tries again.
+const API_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The four clients of a flow, as MirrorMaker 2 has them.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// Fetches records.
+    pub(crate) source: Cluster,
+    /// Produces records; reads and writes progress.
+    pub(crate) target: Cluster,
+    /// Asks the source for topics and their settings.
+    pub(crate) source_admin: Cluster,
+    /// Creates topics at the target.
+    pub(crate) target_admin: Cluster,
+}
+
+impl Clients {
+    pub(crate) fn new(plan: &FlowPlan, pool: &Arc<BufferPool>) -> Self {
+        let pool = Some(Arc::clone(pool));
+        let in_flight = plan.produce.max_in_flight;
+        Self {
+            source: cluster(&plan.source, &plan.source_client, 1, pool),
+            target: cluster(&plan.target, &plan.target_client, in_flight, None),
+            source_admin: cluster(&plan.source, &plan.source_admin, 1, None),
+            target_admin: cluster(&plan.target, &plan.target_admin, 1, None),
+        }
+    }
+}
+
+/// A client of one cluster. Frames are read into `pool`, if there is one.
+pub fn cluster(
+    alias: &ClusterAlias,
+    plan: &ClientPlan,
+    max_in_flight: usize,
+    pool: Option<Arc<BufferPool>>,
+) -> Cluster {
+    let options = ClusterOptions {
+        alias: alias.shared(),
+        bootstrap: plan.bootstrap.clone(),
+        connection: ConnectionOptions {
+            client_id: plan.client_id.as_str().into(),
+            connect_timeout: plan.connect_timeout,
+            request_timeout: plan.request_timeout,
+            max_in_flight,
+            max_frame_bytes: CONTROL_FRAME_BYTES_MAX,
+            idle_close: plan.idle_close,
+            send_buffer: plan.send_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
+            receive_buffer: plan.receive_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
+        },
+        metadata_max_age: plan.metadata_max_age,
+        retry_backoff: plan.retry_backoff,
+        retry_backoff_max: plan.retry_backoff_max,
+        reconnect_backoff: plan.reconnect_backoff,
+        reconnect_backoff_max: plan.reconnect_backoff_max,
+        api_timeout: API_TIMEOUT,
+    };
+    Cluster::new(options, pool)
+}

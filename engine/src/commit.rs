@@ -1,0 +1,170 @@
+//! Reads and writes a flow's progress on the target cluster. What the records look like is in `progress`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin, consume, send};
+use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::murmur2;
+use kmirror_protocol::wire::record::NewRecord;
+use thiserror::Error;
+use tracing::{debug, info};
+use uuid::Uuid;
+
+use crate::ids::{SourceOffset, SourcePartition};
+use crate::plan::FlowPlan;
+use crate::progress::{self, Progress, Read};
+
+/// Responses while progress is read hold about this much.
+const READ_BYTES: usize = 1 << 20;
+/// Records written in one go.
+const RECORDS_PER_WRITE: usize = 4096;
+
+/// Why progress cannot be read or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum ProgressError {
+    /// The target refused to create the topic.
+    #[error(
+        "the progress topic {topic} cannot be created on cluster {cluster}: {fault} \
+         (if the cluster has fewer brokers than replicas, set offset.storage.replication.factor)"
+    )]
+    Create {
+        /// The topic.
+        topic: String,
+        /// The target's alias.
+        cluster: String,
+        /// What the broker said.
+        fault: String,
+    },
+    /// It cannot be read.
+    #[error("the progress topic {topic} cannot be read")]
+    Read {
+        /// The topic.
+        topic: String,
+        /// Why.
+        #[source]
+        source: ClientError,
+    },
+    /// It cannot be written.
+    #[error("the progress topic {topic} cannot be written; mirroring goes on, a restart would repeat records")]
+    Write {
+        /// The topic.
+        topic: String,
+        /// Why.
+        #[source]
+        source: ClientError,
+    },
+    /// A cluster cannot be asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// One flow's progress topic, and what was written to it last.
+pub(crate) struct ProgressStore {
+    cluster: Cluster,
+    alias: Arc<str>,
+    connector: String,
+    topic: Arc<str>,
+    partitions: u32,
+    written: HashMap<SourcePartition, (SourceOffset, Option<Uuid>)>,
+}
+
+impl ProgressStore {
+    /// Creates the topic if it is missing, and reads it. `target` is what the target cluster was just seen to hold.
+    pub(crate) async fn open(
+        plan: &FlowPlan,
+        cluster: &Cluster,
+        admin: &Cluster,
+        target: &Metadata,
+    ) -> Result<Self, ProgressError> {
+        let topic: Arc<str> = plan.progress_topic.as_str().into();
+        let known = target.topics.contains_key(&topic);
+        if !known {
+            create(plan, admin, &topic).await?;
+        }
+        let mut written = HashMap::new();
+        let alias = plan.source.shared();
+        let connector = plan.connector_name.clone();
+        consume::read_to_end(cluster, &topic, READ_BYTES, |_, record| {
+            let Some(key) = &record.key else { return };
+            match progress::read(&connector, &alias, key, record.value.as_deref()) {
+                Some(Read::Progress(progress)) => {
+                    written.insert(progress.partition, (progress.next, progress.topic_id));
+                }
+                Some(Read::Removed(partition)) => {
+                    written.remove(&partition);
+                }
+                None => {}
+            }
+        })
+        .await
+        .map_err(|source| ProgressError::Read { topic: topic.to_string(), source })?;
+        if known {
+            info!(flow = plan.name(), topic = &*topic, partitions = written.len(), "progress read");
+        }
+        let metadata = cluster.current(Topics::Named(vec![Arc::clone(&topic)])).await?;
+        let partitions = metadata.topics.get(&topic).map_or(0, |topic| topic.partitions.len());
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX).max(1);
+        Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written })
+    }
+
+    /// How far a partition was mirrored, and the id of the topic that is true for.
+    pub(crate) fn get(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
+        self.written.get(partition).copied()
+    }
+
+    /// Writes down what changed since the last time.
+    pub(crate) async fn write(&mut self, progress: Vec<Progress>) -> Result<(), ProgressError> {
+        let changed = |one: &Progress| self.get(&one.partition) != Some((one.next, one.topic_id));
+        let changed: Vec<Progress> = progress.into_iter().filter(changed).collect();
+        for chunk in changed.chunks(RECORDS_PER_WRITE) {
+            self.write_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_chunk(&mut self, chunk: &[Progress]) -> Result<(), ProgressError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let mut by_partition: HashMap<i32, Vec<NewRecord>> = HashMap::new();
+        for one in chunk {
+            let record = progress::record(&self.connector, &self.alias, one, now);
+            let key = record.key.as_deref().unwrap_or_default();
+            let partition = murmur2::partition_for_key(key, self.partitions);
+            by_partition.entry(i32::try_from(partition).unwrap_or(0)).or_default().push(record);
+        }
+        send::send_records(&self.cluster, &self.topic, by_partition.into_iter().collect())
+            .await
+            .map_err(|source| ProgressError::Write { topic: self.topic.to_string(), source })?;
+        debug!(topic = &*self.topic, partitions = chunk.len(), "progress written");
+        for one in chunk {
+            self.written.insert(one.partition.clone(), (one.next, one.topic_id));
+        }
+        Ok(())
+    }
+}
+
+async fn create(plan: &FlowPlan, admin: &Cluster, topic: &Arc<str>) -> Result<(), ProgressError> {
+    let mut configs = plan.progress_topic_configs.clone();
+    configs.insert("cleanup.policy".to_owned(), "compact".to_owned());
+    let new = admin::NewTopic {
+        name: Arc::clone(topic),
+        partitions: plan.progress_partitions,
+        replication_factor: plan.progress_replication_factor,
+        configs: configs.into_iter().collect(),
+    };
+    let answers = admin::create_topics(admin, &[new], plan.admin_timeout).await?;
+    for (_, answer) in answers {
+        match answer {
+            Ok(()) => info!(flow = plan.name(), topic = &**topic, "progress topic created"),
+            Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
+            Err(fault) => {
+                let (topic, cluster) = (topic.to_string(), plan.target.to_string());
+                return Err(ProgressError::Create { topic, cluster, fault: fault.to_string() });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! One flow from start to stop: connects, checks that it may run, discovers, and keeps discovery and progress going
+//! while the lane moves records.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kmirror_protocol::client::{ClientError, Topics, txn};
+use kmirror_protocol::net::BufferPool;
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clients::Clients;
+use crate::commit::{ProgressError, ProgressStore};
+use crate::discovery::Discovery;
+use crate::error::chain;
+use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings, Workers};
+use crate::flow::event::Event;
+use crate::flow::lane::{Lane, LaneOptions};
+use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
+use crate::progress::Progress;
+use crate::status::FlowStatus;
+
+/// Why a flow must not run. It is not retried: a person has to decide.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Source and target are one cluster.
+    #[error(
+        "flow {flow}: {source_alias} and {target_alias} are the same cluster (cluster.id {cluster_id}): it would copy \
+         its own topics for ever. Correct bootstrap.servers, or say --allow-same-cluster if it is meant"
+    )]
+    SameCluster {
+        /// `A->B`
+        flow: String,
+        /// The source's name in the file.
+        source_alias: String,
+        /// The target's name in the file.
+        target_alias: String,
+        /// What both answered.
+        cluster_id: String,
+    },
+    /// Flows would bring a topic back to where it came from.
+    #[error(
+        "the flows form a loop: {path}. A topic like {topic} would go round for ever. Correct bootstrap.servers, \
+         topics or the replication policy, or say --allow-same-cluster if it is meant"
+    )]
+    Loop {
+        /// The clusters on the way, the first one again at the end.
+        path: String,
+        /// A topic that would go round.
+        topic: String,
+    },
+}
+
+/// Why a flow is not running yet. It is retried.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Progress(#[from] ProgressError),
+}
+
+/// The cluster ids that the flows of this process have seen, by alias: what is one cluster under two names shows
+/// only when both have answered.
+#[derive(Debug, Default)]
+pub(crate) struct SeenClusters(Mutex<BTreeMap<ClusterAlias, Arc<str>>>);
+
+impl SeenClusters {
+    fn check(
+        &self,
+        plan: &Plan,
+        flow: &FlowPlan,
+        source_id: Option<Arc<str>>,
+        target_id: Option<Arc<str>>,
+    ) -> Result<(), Refusal> {
+        if plan.allow_same_cluster {
+            return Ok(());
+        }
+        if let Some(id) = source_id.as_ref().filter(|id| target_id.as_ref() == Some(*id)) {
+            return Err(Refusal::SameCluster {
+                flow: flow.name(),
+                source_alias: flow.source.to_string(),
+                target_alias: flow.target.to_string(),
+                cluster_id: id.to_string(),
+            });
+        }
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (alias, id) in [(&flow.source, source_id), (&flow.target, target_id)] {
+            seen.extend(id.map(|id| (alias.clone(), id)));
+        }
+        let cluster_of = |alias: &ClusterAlias| seen.get(alias).map_or_else(|| alias.clone(), |id| ClusterAlias::new(id));
+        let flows: Vec<&FlowPlan> = plan.enabled_flows().collect();
+        let found = loops::find_loops(&flows, cluster_of).into_iter().find(|one| one.topic.is_some());
+        match found {
+            Some(found) => Err(Refusal::Loop {
+                path: found.closed_path().join(" -> "),
+                topic: found.topic.unwrap_or_default(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a flow shares with the others of its process.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) pool: Arc<BufferPool>,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) seen: Arc<SeenClusters>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The pause between attempts to start a flow, at most.
+const START_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The pause between two looks at the topics when something calls for one, at least.
+const LOOK_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The same at most, when what is missing stays missing.
+const LOOK_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// One flow that is to run.
+pub(crate) struct Flow {
+    pub(crate) shared: Shared,
+    pub(crate) plan: Arc<FlowPlan>,
+    pub(crate) status: Arc<FlowStatus>,
+    pub(crate) clients: Clients,
+}
+
+impl Flow {
+    /// Runs until the stop signal; then what is in flight is awaited and progress is written.
+    ///
+    /// # Errors
+    /// A refusal. Everything else is retried and shown in the status.
+    pub(crate) async fn run(self) -> Result<(), Refusal> {
+        let trouble: Arc<str> = self.plan.name().into();
+        let mut pause = self.plan.source_client.retry_backoff;
+        loop {
+            let started = tokio::select! {
+                () = self.shared.stop.cancelled() => return Ok(()),
+                started = self.start() => started,
+            };
+            match started {
+                Ok(running) => {
+                    self.status.set_trouble(&trouble, None);
+                    running.run().await;
+                    return Ok(());
+                }
+                Err(StartError::Refused(refusal)) => return Err(refusal),
+                Err(error) => {
+                    let text = chain(&error);
+                    warn!(flow = &*trouble, "cannot start yet: {text}; trying again in {pause:?}");
+                    self.status.set_trouble(&trouble, Some(text.into()));
+                }
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(START_PAUSE_MAX),
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Running, StartError> {
+        let Clients { source, target, source_admin, target_admin } = &self.clients;
+        let (source_metadata, target_metadata) =
+            tokio::try_join!(source_admin.refresh(Topics::None), target_admin.refresh(Topics::All))?;
+        self.shared.seen.check(
+            &self.shared.plan,
+            &self.plan,
+            source_metadata.cluster_id.clone(),
+            target_metadata.cluster_id.clone(),
+        )?;
+        let identity = async { Ok::<_, StartError>(txn::init_producer_id(target).await?) };
+        let progress = async {
+            Ok::<_, StartError>(ProgressStore::open(&self.plan, target, target_admin, &target_metadata).await?)
+        };
+        let (identity, progress) = tokio::try_join!(identity, progress)?;
+        let lane = Lane::new(self.lane_options(), identity.into(), Arc::clone(&self.status), std::time::Instant::now());
+        let mut discovery = Discovery::new(
+            Arc::clone(&self.plan),
+            source_admin.clone(),
+            target_admin.clone(),
+            Arc::clone(&self.status),
+        );
+        let changes = discovery.look(&progress).await?;
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let rediscover = Arc::new(Notify::new());
+        let around = Surroundings {
+            source: source.clone(),
+            target: target.clone(),
+            pool: Arc::clone(&self.shared.pool),
+            rediscover: Arc::clone(&rediscover),
+            workers: Arc::clone(&self.shared.workers),
+            stop: self.shared.stop.clone(),
+        };
+        // The queue is empty and has room for this one.
+        let _ = sender.try_send(Event::Assign(changes.assign));
+        if changes.again {
+            rediscover.notify_one();
+        }
+        info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "mirroring");
+        let driver = tokio::spawn(Driver::new(lane, around, sender.clone(), events).run());
+        Ok(Running {
+            plan: Arc::clone(&self.plan),
+            stop: self.shared.stop.clone(),
+            discovery,
+            progress,
+            events: sender,
+            rediscover,
+            driver,
+            looked: Instant::now(),
+            pause: LOOK_PAUSE_MIN,
+        })
+    }
+
+    fn lane_options(&self) -> LaneOptions {
+        let (fetch, produce) = (&self.plan.fetch, &self.plan.produce);
+        let bytes = |value: i32| usize::try_from(value).unwrap_or(0);
+        LaneOptions {
+            fetch_max_wait: fetch.max_wait,
+            fetch_min_bytes: fetch.min_bytes,
+            fetch_max_bytes: bytes(fetch.max_bytes),
+            fetch_max_partition_bytes: bytes(fetch.max_partition_bytes),
+            read_committed: fetch.isolation == Isolation::ReadCommitted,
+            rack: fetch.rack.as_deref().unwrap_or_default().into(),
+            acks: produce.acks,
+            produce_timeout: produce.request_timeout,
+            max_request_bytes: produce.max_request_bytes,
+            max_in_flight: produce.max_in_flight,
+            retry_backoff: self.plan.target_client.retry_backoff,
+            retry_backoff_max: self.plan.target_client.retry_backoff_max,
+            stop_on_lost_records: self.plan.on_lost_records == OnLost::StopPartition,
+        }
+    }
+}
+
+/// A flow that started.
+struct Running {
+    plan: Arc<FlowPlan>,
+    stop: CancellationToken,
+    discovery: Discovery,
+    progress: ProgressStore,
+    events: mpsc::Sender<Event>,
+    rediscover: Arc<Notify>,
+    driver: tokio::task::JoinHandle<()>,
+    /// When topics were looked at last, and how long to wait until the next look that is not due by itself.
+    looked: Instant,
+    pause: Duration,
+}
+
+impl Running {
+    async fn run(mut self) {
+        let mut flush = tokio::time::interval(self.plan.offset_flush_interval);
+        flush.reset();
+        let refresh_every = self.plan.refresh_topics;
+        let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
+        refresh.reset();
+        loop {
+            let earliest = self.looked + self.pause;
+            let rediscover = async {
+                self.rediscover.notified().await;
+                tokio::time::sleep_until(earliest).await;
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                _ = flush.tick() => self.write_progress().await,
+                _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
+                () = rediscover => self.look().await,
+            }
+        }
+        drop(self.events);
+        if let Err(error) = self.driver.await {
+            warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
+        }
+        write_progress(&self.plan, &self.discovery, &mut self.progress).await;
+    }
+
+    /// Looks at the topics again; what could not be done is tried again after a growing pause.
+    async fn look(&mut self) {
+        let looked = self.discovery.look(&self.progress).await;
+        self.looked = Instant::now();
+        let again = looked.as_ref().map_or(true, |changes| changes.again);
+        self.pause = if again { (self.pause * 2).min(LOOK_PAUSE_MAX) } else { LOOK_PAUSE_MIN };
+        if again {
+            self.rediscover.notify_one();
+        }
+        match looked {
+            Ok(changes) => {
+                if !changes.revoke.is_empty() {
+                    let _ = self.events.send(Event::Revoke(changes.revoke)).await;
+                }
+                if !changes.assign.is_empty() {
+                    let _ = self.events.send(Event::Assign(changes.assign)).await;
+                }
+            }
+            Err(error) => {
+                warn!(flow = self.plan.name(), "topics cannot be looked at: {}; will be tried again", chain(&error));
+            }
+        }
+    }
+
+    async fn write_progress(&mut self) {
+        write_progress(&self.plan, &self.discovery, &mut self.progress).await;
+    }
+}
+
+/// Writes down how far each partition is. What fails is written the next time.
+async fn write_progress(plan: &FlowPlan, discovery: &Discovery, store: &mut ProgressStore) {
+    let progress = discovery
+        .partitions()
+        .filter(|(status, _)| status.acknowledged_next().0 > 0 && status.has_moved())
+        .map(|(status, topic_id)| Progress {
+            partition: status.source.clone(),
+            next: status.acknowledged_next(),
+            topic_id,
+        })
+        .collect();
+    if let Err(error) = store.write(progress).await {
+        warn!(flow = plan.name(), "{}; will be tried again", chain(&error));
+    }
+}

@@ -1,0 +1,427 @@
+//! Finds what is to be mirrored: lists the source's topics, creates what the target lacks, and hands new partitions
+//! to the lane with the offset they begin at.
+//!
+//! Runs at start and at every `refresh.topics.interval.seconds`, without touching partitions that run. A topic that
+//! cannot be mirrored is put down in the status with its reason and tried again the next time; the others go on.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic};
+use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::commit::ProgressStore;
+use crate::flow::partition::Assignment;
+use crate::flow::position::{self, LogRange, Loss};
+use crate::flow::rewrite::TargetRules;
+use crate::ids::{SourceOffset, SourcePartition};
+use crate::plan::{
+    AutoOffsetReset, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
+};
+use crate::status::{FlowStatus, PartitionState, PartitionStatus};
+
+/// What changed since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Partitions to mirror from now on.
+    pub(crate) assign: Vec<Assignment>,
+    /// Partitions whose topic is gone, or was created anew.
+    pub(crate) revoke: Vec<SourcePartition>,
+    /// Something could not be done and should be tried again soon.
+    pub(crate) again: bool,
+}
+
+/// One flow's view of the topics.
+pub(crate) struct Discovery {
+    plan: Arc<FlowPlan>,
+    source: Cluster,
+    target: Cluster,
+    status: Arc<FlowStatus>,
+    /// Partitions handed out, by topic, with the topic id they were handed out for.
+    known: HashMap<Arc<str>, Known>,
+    /// The same for topics that were deleted since: one of the same name begins anew.
+    gone: HashMap<Arc<str>, Known>,
+    /// Decisions told to the log already.
+    told: HashSet<String>,
+    first: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    topic_id: Option<Uuid>,
+    partitions: Vec<Arc<PartitionStatus>>,
+}
+
+/// A topic that goes to the target.
+struct Wanted {
+    source: Arc<Topic>,
+    target_topic: Arc<str>,
+    change: Option<TargetChange>,
+}
+
+impl Discovery {
+    /// `source` and `target` are the admin clients of the flow.
+    pub(crate) fn new(plan: Arc<FlowPlan>, source: Cluster, target: Cluster, status: Arc<FlowStatus>) -> Self {
+        Self { plan, source, target, status, known: HashMap::new(), gone: HashMap::new(), told: HashSet::new(), first: true }
+    }
+
+    /// The partitions handed out, with their topics' ids.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (&Arc<PartitionStatus>, Option<Uuid>)> {
+        self.known.values().flat_map(|known| known.partitions.iter().map(|one| (one, known.topic_id)))
+    }
+
+    /// Looks at both clusters and returns what the lane has to change.
+    pub(crate) async fn look(&mut self, progress: &ProgressStore) -> Result<Changes, ClientError> {
+        let (source, target) =
+            tokio::try_join!(self.source.refresh(Topics::All), self.target.refresh(Topics::All))?;
+        let mut changes = Changes::default();
+        self.revoke_missing(&source, &mut changes);
+        let wanted = self.wanted(&source, &target, progress);
+        let ready = self.prepare_target(wanted, &target, &mut changes).await?;
+        let rules = self.rules(&ready).await?;
+        self.assign_new(ready, &rules, progress, &mut changes).await?;
+        self.first = false;
+        self.status.set_discovered();
+        Ok(changes)
+    }
+
+    /// Takes back partitions of topics that are gone or have another id now.
+    fn revoke_missing(&mut self, source: &Metadata, changes: &mut Changes) {
+        let flow = self.plan.name();
+        let replaced = |(name, known): &(&Arc<str>, &Known)| {
+            let now = source.topics.get(*name);
+            now.is_none_or(|topic| topic.id.is_some() && topic.id != known.topic_id)
+        };
+        let gone: Vec<Arc<str>> = self.known.iter().filter(replaced).map(|(name, _)| Arc::clone(name)).collect();
+        for name in gone {
+            let Some(known) = self.known.remove(&name) else { continue };
+            let what = if source.topics.contains_key(&name) { "was deleted and created again" } else { "was deleted" };
+            warn!(flow, topic = &*name, "the source topic {what}; the target keeps what was mirrored of it");
+            changes.revoke.extend(known.partitions.iter().map(|one| one.source.clone()));
+            self.gone.insert(name, known);
+        }
+        for partition in &changes.revoke {
+            self.status.remove(partition);
+        }
+    }
+
+    /// The topics that the plan wants mirrored.
+    fn wanted(&mut self, source: &Metadata, target: &Metadata, progress: &ProgressStore) -> Vec<Wanted> {
+        let target_topics: BTreeMap<String, i32> =
+            target.topics.values().map(|topic| (topic.name.to_string(), partition_count(topic))).collect();
+        let first = |topic: &Topic| SourcePartition { topic: Arc::clone(&topic.name), partition: 0 };
+        let topics: Vec<SourceTopic<'_>> = source
+            .topics
+            .values()
+            .filter(|topic| topic.error.is_none())
+            .map(|topic| SourceTopic {
+                name: &topic.name,
+                partitions: partition_count(topic),
+                internal: topic.internal,
+                mirrored_before: self.known.contains_key(&topic.name) || progress.get(&first(topic)).is_some(),
+            })
+            .collect();
+        let mut wanted = Vec::new();
+        for decision in explain(&self.plan, &topics, Some(&target_topics)) {
+            let Some(topic) = source.topics.get(decision.source_topic.as_str()) else { continue };
+            match decision.outcome {
+                Outcome::Mirrored { target_topic, change, .. } => wanted.push(Wanted {
+                    source: Arc::clone(topic),
+                    target_topic: target_topic.into(),
+                    change,
+                }),
+                Outcome::NotMirrored(why) => self.tell_refusal(&topic.name, &why),
+            }
+        }
+        wanted
+    }
+
+    /// A topic left out by choice is nobody's trouble; one left out because it cannot be done is.
+    fn tell_refusal(&mut self, topic: &Arc<str>, why: &NotMirrored) {
+        let refused = matches!(why, NotMirrored::Collision { .. } | NotMirrored::IllegalTargetName { .. });
+        if refused {
+            self.status.set_trouble(topic, Some(why.to_string().into()));
+        }
+        if refused && self.told.insert(topic.to_string()) {
+            warn!(flow = self.plan.name(), topic = &**topic, "not mirrored: {why}");
+        }
+    }
+
+    /// Creates topics and adds partitions; returns the topics that can take records.
+    async fn prepare_target(
+        &self,
+        wanted: Vec<Wanted>,
+        target: &Metadata,
+        changes: &mut Changes,
+    ) -> Result<Vec<Wanted>, ClientError> {
+        let mut faults: HashMap<Arc<str>, String> = HashMap::new();
+        let missing: Vec<&Wanted> =
+            wanted.iter().filter(|one| one.change == Some(TargetChange::Create)).collect();
+        if !missing.is_empty() {
+            let settings = self.settings_for(&missing).await?;
+            let new: Vec<NewTopic> = missing
+                .iter()
+                .map(|one| NewTopic {
+                    name: Arc::clone(&one.target_topic),
+                    partitions: partition_count(&one.source),
+                    replication_factor: self.plan.replication_factor,
+                    configs: settings.get(&one.source.name).cloned().unwrap_or_default(),
+                })
+                .collect();
+            let answers = admin::create_topics(&self.target, &new, self.plan.admin_timeout).await?;
+            for (topic, answer) in answers {
+                match answer {
+                    Ok(()) => info!(flow = self.plan.name(), topic = &*topic, "topic created at the target"),
+                    Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
+                    Err(fault) => {
+                        faults.insert(topic, format!("the target topic cannot be created: {fault}"));
+                    }
+                }
+            }
+        }
+        let growing: Vec<NewPartitions> = wanted
+            .iter()
+            .filter(|one| matches!(one.change, Some(TargetChange::AddPartitions { .. })))
+            .map(|one| NewPartitions {
+                topic: Arc::clone(&one.target_topic),
+                total: partition_count(&one.source),
+            })
+            .collect();
+        if !growing.is_empty() {
+            let answers = admin::create_partitions(&self.target, &growing, self.plan.admin_timeout).await?;
+            for (topic, answer) in answers {
+                match answer {
+                    Ok(()) => info!(flow = self.plan.name(), topic = &*topic, "partitions added at the target"),
+                    Err(fault) => {
+                        faults.insert(topic, format!("partitions cannot be added to the target topic: {fault}"));
+                    }
+                }
+            }
+        }
+        changes.again |= !faults.is_empty();
+        Ok(self.without_faults(wanted, &faults, target))
+    }
+
+    /// Puts faults down in the status; a topic that exists goes on with the partitions it has.
+    fn without_faults(
+        &self,
+        wanted: Vec<Wanted>,
+        faults: &HashMap<Arc<str>, String>,
+        target: &Metadata,
+    ) -> Vec<Wanted> {
+        let usable = |one: &Wanted| {
+            let fault = faults.get(&one.target_topic);
+            let told = fault.is_none_or(|fault| {
+                self.status.trouble().get(&one.source.name).is_some_and(|known| **known == **fault)
+            });
+            if let (Some(fault), false) = (fault, told) {
+                warn!(flow = self.plan.name(), topic = &*one.source.name, "{fault}; will be tried again");
+            }
+            self.status.set_trouble(&one.source.name, fault.map(|fault| fault.as_str().into()));
+            fault.is_none() || target.topics.contains_key(&one.target_topic)
+        };
+        wanted.into_iter().filter(usable).collect()
+    }
+
+    /// The source's own settings of these topics, as far as the plan takes them to the target.
+    async fn settings_for(
+        &self,
+        topics: &[&Wanted],
+    ) -> Result<HashMap<Arc<str>, Vec<(String, String)>>, ClientError> {
+        let names: Vec<Arc<str>> = topics.iter().map(|one| Arc::clone(&one.source.name)).collect();
+        let described = admin::describe_topic_configs(&self.source, &names).await?;
+        let own = |entry: &&ConfigEntry| {
+            !entry.sensitive
+                && !entry.read_only
+                && entry.source == ConfigSource::Topic
+                && self.plan.config_filter.takes(&entry.name, false)
+        };
+        let settings = |config: Vec<ConfigEntry>| {
+            let taken = config.iter().filter(own);
+            taken.filter_map(|entry| Some((entry.name.to_string(), entry.value.as_deref()?.to_owned()))).collect()
+        };
+        let mut all = HashMap::new();
+        for (topic, answer) in described {
+            match answer {
+                Ok(config) => {
+                    all.insert(topic, settings(config));
+                }
+                Err(fault) => warn!(
+                    flow = self.plan.name(),
+                    topic = &*topic,
+                    "the source's settings of the topic cannot be read, it is created with the target's defaults: {fault}"
+                ),
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the target demands of batches, by target topic. A cluster that does not tell gets Kafka's defaults.
+    async fn rules(&self, topics: &[Wanted]) -> Result<HashMap<Arc<str>, TargetRules>, ClientError> {
+        let new = |one: &&Wanted| self.new_partitions(one).next().is_some();
+        let names: Vec<Arc<str>> =
+            topics.iter().filter(new).map(|one| Arc::clone(&one.target_topic)).collect();
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let described = admin::describe_topic_configs(&self.target, &names).await?;
+        Ok(described
+            .into_iter()
+            .filter_map(|(topic, answer)| answer.ok().map(|config| (topic, rules_from(&config))))
+            .collect())
+    }
+
+    /// The partitions of a topic that are not handed out yet.
+    fn new_partitions<'a>(&self, topic: &'a Wanted) -> impl Iterator<Item = i32> + use<'a> {
+        let known = self.known.get(&topic.source.name).map_or(0, |known| known.partitions.len());
+        topic.source.partitions.iter().map(|one| one.index).skip(known)
+    }
+
+    async fn assign_new(
+        &mut self,
+        topics: Vec<Wanted>,
+        rules: &HashMap<Arc<str>, TargetRules>,
+        progress: &ProgressStore,
+        changes: &mut Changes,
+    ) -> Result<(), ClientError> {
+        let new: Vec<SourcePartition> = topics
+            .iter()
+            .flat_map(|one| {
+                let topic = Arc::clone(&one.source.name);
+                self.new_partitions(one).map(move |partition| SourcePartition { topic: Arc::clone(&topic), partition })
+            })
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let ranges = self.ranges(&new).await?;
+        for topic in topics {
+            let rules = rules.get(&topic.target_topic).copied().unwrap_or(RULES_BY_DEFAULT);
+            let indexes: Vec<i32> = self.new_partitions(&topic).collect();
+            for index in indexes {
+                let partition = SourcePartition { topic: Arc::clone(&topic.source.name), partition: index };
+                // Partitions are handed out in order: one that cannot be listed holds up those behind it only.
+                let Some(range) = ranges.get(&partition) else {
+                    let what = format!("the source does not tell the offsets of partition {index}");
+                    self.status.set_trouble(&partition.topic, Some(what.into()));
+                    changes.again = true;
+                    break;
+                };
+                changes.assign.extend(self.assign(&topic, partition, *range, rules, progress));
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(
+        &mut self,
+        topic: &Wanted,
+        partition: SourcePartition,
+        range: LogRange,
+        rules: TargetRules,
+        progress: &ProgressStore,
+    ) -> Option<Assignment> {
+        // What appears while mirroring runs is new as a whole: leaving out its first records would lose them.
+        let from_latest = self.first && self.plan.start == AutoOffsetReset::Latest;
+        let mirrored = self.mirrored_of_old_topic(&partition).or_else(|| progress.get(&partition));
+        let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest);
+        let status = Arc::new(PartitionStatus::new(
+            partition.clone(),
+            Arc::clone(&topic.target_topic),
+            start,
+            range.latest,
+        ));
+        let known = self
+            .known
+            .entry(Arc::clone(&partition.topic))
+            .or_insert_with(|| Known { topic_id: topic.source.id, partitions: Vec::new() });
+        known.partitions.push(Arc::clone(&status));
+        self.status.insert(Arc::clone(&status));
+        if let Some(loss) = loss {
+            self.tell_loss(&status, &loss);
+            if self.plan.on_lost_records == OnLost::StopPartition {
+                let note = format!("{loss} (kmirror.on.lost.records=stop)");
+                status.set_state(PartitionState::Stopped, Some(note.into()));
+                return None;
+            }
+        }
+        Some(Assignment {
+            source: partition,
+            topic_id: topic.source.id,
+            target_topic: Arc::clone(&topic.target_topic),
+            start,
+            rules,
+            status,
+        })
+    }
+
+    /// How far the partition was mirrored of a topic of the same name that is gone.
+    fn mirrored_of_old_topic(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
+        let gone = self.gone.get(&partition.topic)?;
+        let status = gone.partitions.iter().find(|one| one.source.partition == partition.partition)?;
+        Some((status.acknowledged_next(), gone.topic_id))
+    }
+
+    fn tell_loss(&self, status: &PartitionStatus, loss: &Loss) {
+        status.add_lost(loss.offsets());
+        warn!(flow = self.plan.name(), partition = %status.source, "{loss}");
+    }
+
+    /// What each partition's log holds. Partitions that cannot be listed now are left out.
+    async fn ranges(
+        &self,
+        partitions: &[SourcePartition],
+    ) -> Result<HashMap<SourcePartition, LogRange>, ClientError> {
+        let ask = |spec: OffsetSpec| {
+            let asked: Vec<_> =
+                partitions.iter().map(|one| (Arc::clone(&one.topic), one.partition, spec)).collect();
+            async move { offsets::list_offsets(&self.source, &asked).await }
+        };
+        let (earliest, latest) = tokio::try_join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest))?;
+        let mut starts = HashMap::new();
+        for ((topic, partition), answer) in earliest {
+            match answer {
+                Ok(at) => {
+                    starts.insert(SourcePartition { topic, partition }, SourceOffset(at.offset));
+                }
+                Err(code) => warn!(
+                    flow = self.plan.name(),
+                    topic = &*topic,
+                    partition,
+                    "the source does not tell the partition's offsets: {code}; will be tried again"
+                ),
+            }
+        }
+        Ok(latest
+            .into_iter()
+            .filter_map(|((topic, partition), answer)| {
+                let partition = SourcePartition { topic, partition };
+                let earliest = *starts.get(&partition)?;
+                let latest = SourceOffset(answer.ok()?.offset).max(earliest);
+                Some((partition, LogRange { earliest, latest }))
+            })
+            .collect())
+    }
+}
+
+fn partition_count(topic: &Topic) -> i32 {
+    i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)
+}
+
+/// Kafka's own defaults (`max.message.bytes` 1048588, `message.timestamp.type` CreateTime).
+const RULES_BY_DEFAULT: TargetRules = TargetRules { max_batch_bytes: 1_048_588, keeps_create_time: true };
+
+fn rules_from(config: &[ConfigEntry]) -> TargetRules {
+    let value =
+        |name: &str| config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref());
+    TargetRules {
+        max_batch_bytes: value("max.message.bytes")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(RULES_BY_DEFAULT.max_batch_bytes),
+        keeps_create_time: value("message.timestamp.type") != Some("LogAppendTime"),
+    }
+}

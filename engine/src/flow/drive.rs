@@ -1,0 +1,266 @@
+//! Drives a lane: sockets, clock and workers around the pure state.
+//!
+//! One task owns the lane. Links, questions and re-encodings run beside it and report through one bounded queue.
+//! The driver itself never waits for any of them: requests go to a link through a queue that holds as many as the
+//! lane may have in flight.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kmirror_protocol::client::admin::{self, ActiveProducer};
+use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use kmirror_protocol::client::retry::{self, Action as Remedy};
+use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
+use kmirror_protocol::net::BufferPool;
+use kmirror_protocol::wire::reencode::{Limits, Reencoder};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::event::{Action, Cause, Described, Event, Note, Side};
+use super::lane::Lane;
+use super::link::{self, LinkRequest};
+use super::partition::{Identity, NodeId};
+use super::position::LogRange;
+use crate::error::chain;
+use crate::ids::{SourceOffset, SourcePartition};
+
+/// Events that wait for the lane at most.
+pub(crate) const EVENTS_MAX: usize = 1024;
+/// Events applied before the lane sends and fetches again.
+const EVENTS_PER_TURN: usize = 64;
+/// One batch may unpack to this much at most.
+const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+/// How long a clean stop waits for the answers to what is in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a driver needs of its flow.
+pub(crate) struct Surroundings {
+    pub(crate) source: Cluster,
+    pub(crate) target: Cluster,
+    pub(crate) pool: Arc<BufferPool>,
+    /// Told when topics should be looked at again.
+    pub(crate) rediscover: Arc<Notify>,
+    /// Workers for re-encoding, shared by all flows.
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Threads' worth of re-encoding that may go on at once, and the encoders they use.
+pub(crate) struct Workers {
+    permits: Semaphore,
+    idle: Mutex<Vec<Reencoder>>,
+}
+
+impl Workers {
+    pub(crate) fn new(count: usize) -> Self {
+        Self { permits: Semaphore::new(count), idle: Mutex::default() }
+    }
+
+    fn take(&self) -> Reencoder {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| Reencoder::new(Limits { max_decompressed_bytes: DECOMPRESSED_BYTES_MAX }))
+    }
+
+    fn give_back(&self, reencoder: Reencoder) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reencoder);
+    }
+}
+
+pub(crate) struct Driver {
+    lane: Lane,
+    around: Surroundings,
+    sender: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+    links: HashMap<(Side, NodeId), mpsc::Sender<LinkRequest>>,
+    link_requests_max: usize,
+    tasks: JoinSet<()>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        lane: Lane,
+        around: Surroundings,
+        sender: mpsc::Sender<Event>,
+        events: mpsc::Receiver<Event>,
+    ) -> Self {
+        let link_requests_max = lane.options.max_in_flight + 1;
+        Self { lane, around, sender, events, links: HashMap::new(), link_requests_max, tasks: JoinSet::new() }
+    }
+
+    /// Runs until the stop signal and everything in flight is answered, or the drain timeout is over.
+    pub(crate) async fn run(mut self) {
+        let mut drain_until: Option<Instant> = None;
+        loop {
+            let deadline = [self.lane.next_deadline(), drain_until].into_iter().flatten().min();
+            tokio::select! {
+                () = self.around.stop.cancelled(), if drain_until.is_none() => {
+                    drain_until = Some(Instant::now() + DRAIN_TIMEOUT);
+                    self.lane.apply(Instant::now(), Event::Drain);
+                }
+                event = self.events.recv() => self.apply_events(event),
+                () = sleep_until(deadline) => self.lane.apply(Instant::now(), Event::Tick),
+            }
+            self.lane.pump(self.around.pool.available());
+            for action in self.lane.take_actions() {
+                self.perform(action);
+            }
+            while self.tasks.try_join_next().is_some() {}
+            if self.lane.is_drained() || drain_until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
+        }
+    }
+
+    fn apply_events(&mut self, first: Option<Event>) {
+        let now = Instant::now();
+        let more = std::iter::from_fn(|| self.events.try_recv().ok()).take(EVENTS_PER_TURN);
+        for event in first.into_iter().chain(more) {
+            self.lane.apply(now, event);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Open(side, node) => self.open(side, node),
+            Action::Send { side, node, version, body } => {
+                let sent = self.links.get(&(side, node)).map(|link| link.try_send(LinkRequest { version, body }));
+                if !matches!(sent, Some(Ok(()))) {
+                    // The link's task has ended; its own event is on the way.
+                    debug!(%side, %node, "a request found its connection closed");
+                }
+            }
+            Action::Reencode { question, entries, from, shape } => {
+                let (workers, sender) = (Arc::clone(&self.around.workers), self.sender.clone());
+                let pool = Arc::clone(&self.around.pool);
+                self.tasks.spawn(async move {
+                    let Ok(permit) = workers.permits.acquire().await else { return };
+                    let mut reencoder = workers.take();
+                    let work = tokio::task::spawn_blocking(move || {
+                        let mut result = reencoder.reencode(&entries, from.0, &shape);
+                        for encoded in result.iter_mut().flatten() {
+                            encoded.payload = pool.charge(std::mem::take(&mut encoded.payload));
+                        }
+                        (reencoder, result)
+                    });
+                    let Ok((reencoder, result)) = work.await else { return };
+                    workers.give_back(reencoder);
+                    drop(permit);
+                    let _ = sender.send(Event::Reencoded(question, result)).await;
+                });
+            }
+            Action::List(slot, partition) => {
+                let cluster = self.around.source.clone();
+                self.ask(async move { Event::Listed(slot, log_range(&cluster, &partition).await) });
+            }
+            Action::Describe { question, topic, partition, identity } => {
+                let cluster = self.around.target.clone();
+                self.ask(async move {
+                    Event::Described(question, describe(&cluster, topic, partition, identity).await)
+                });
+            }
+            Action::Renew(question) => {
+                let cluster = self.around.target.clone();
+                self.ask(async move {
+                    let identity = txn::init_producer_id(&cluster).await;
+                    Event::Renewed(question, identity.map(Identity::from).map_err(|error| chain(&error).into()))
+                });
+            }
+            Action::Refresh(side) => self.refresh(side),
+            Action::Rediscover => self.around.rediscover.notify_one(),
+            Action::Note(partition, note) => self.log(&partition, &note),
+        }
+    }
+
+    /// Asks something beside the lane; the answer comes as an event.
+    fn ask(&mut self, question: impl Future<Output = Event> + Send + 'static) {
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            let _ = sender.send(question.await).await;
+        });
+    }
+
+    fn open(&mut self, side: Side, node: NodeId) {
+        let (cluster, purpose) = match side {
+            Side::Source => (self.around.source.clone(), Purpose::Fetch(0)),
+            Side::Target => (self.around.target.clone(), Purpose::Produce(0)),
+        };
+        let (requests, queue) = mpsc::channel(self.link_requests_max);
+        self.links.insert((side, node), requests);
+        self.tasks.spawn(link::run(cluster, side, node, purpose, queue, self.sender.clone()));
+    }
+
+    fn refresh(&mut self, side: Side) {
+        let topics = self.lane.topics(side);
+        let cluster = match side {
+            Side::Source => self.around.source.clone(),
+            Side::Target => self.around.target.clone(),
+        };
+        self.ask(async move {
+            match cluster.refresh(Topics::Named(topics)).await {
+                Ok(metadata) => Event::Metadata(side, metadata),
+                Err(error) => Event::RefreshFailed(side, chain(&error).into()),
+            }
+        });
+    }
+
+    fn log(&self, partition: &SourcePartition, note: &Note) {
+        let flow = self.lane.status.name();
+        match note {
+            Note::Retrying(_) | Note::Lost(_) | Note::PossibleDuplicates(_) | Note::TargetLost(_) | Note::Stopped(_) => {
+                warn!(flow, %partition, "{note}");
+            }
+            Note::Resumed(_) => info!(flow, %partition, "{note}"),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The offsets a source partition holds.
+async fn log_range(cluster: &Cluster, partition: &SourcePartition) -> Result<LogRange, Cause> {
+    let ask = async |spec| {
+        let one = (Arc::clone(&partition.topic), partition.partition, spec);
+        let answers =
+            offsets::list_offsets(cluster, &[one]).await.map_err(|error| Cause::from(chain(&error)))?;
+        match answers.into_iter().next() {
+            Some((_, Ok(at))) => Ok(SourceOffset(at.offset)),
+            Some((_, Err(code))) => Err(Cause::from(format!("listing the source's offsets failed: {code}"))),
+            None => Err("listing the source's offsets gave no answer".into()),
+        }
+    };
+    Ok(LogRange { earliest: ask(OffsetSpec::Earliest).await?, latest: ask(OffsetSpec::Latest).await? })
+}
+
+/// What the target holds of a producer.
+async fn describe(cluster: &Cluster, topic: Arc<str>, partition: i32, ours: Identity) -> Described {
+    let answers = match admin::describe_producers(cluster, &[(topic, partition)]).await {
+        Ok(answers) => answers,
+        Err(error) => return Described::Failed(chain(&error).into()),
+    };
+    match answers.into_iter().next() {
+        Some((_, Ok(producers))) => last_sequence(&producers, ours),
+        Some((_, Err(code))) => match retry::decide(code) {
+            Remedy::Fatal(_) => Described::CannotTell(code.to_string().into()),
+            _ => Described::Failed(format!("asking the target what it holds failed: {code}").into()),
+        },
+        None => Described::Failed("asking the target what it holds gave no answer".into()),
+    }
+}
+
+fn last_sequence(producers: &[ActiveProducer], ours: Identity) -> Described {
+    let Some(producer) = producers.iter().find(|one| one.producer_id == ours.producer_id) else {
+        return Described::LastSequence(None);
+    };
+    if producer.producer_epoch != i32::from(ours.producer_epoch) {
+        return Described::CannotTell("another producer has taken over our producer id".into());
+    }
+    Described::LastSequence(Some(producer.last_sequence).filter(|sequence| *sequence >= 0))
+}

@@ -1,0 +1,482 @@
+//! A lane: the one owner of the state of a flow's partitions.
+//!
+//! Events go in through [`Lane::apply`], actions come out through [`Lane::take_actions`]; in between everything is
+//! synchronous. The lane reads no socket, no clock and no log: `flow::drive` gives it the time and does what it
+//! asks. Fetching is in `lane_source`, producing in `lane_target`, what happens after a failed send in
+//! `lane_recovery`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kmirror_protocol::client::Metadata;
+use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
+
+use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
+use super::lane_source::SourceBroker;
+use super::lane_target::TargetBroker;
+use super::partition::{Assignment, Identity, NodeId, Partition, SourceSide, TargetSide, backoff};
+use crate::ids::SourcePartition;
+use crate::status::{FlowStatus, PartitionState};
+
+/// What a lane has to know of the plan.
+#[derive(Debug, Clone)]
+pub struct LaneOptions {
+    /// `fetch.max.wait.ms`.
+    pub fetch_max_wait: Duration,
+    /// `fetch.min.bytes`.
+    pub fetch_min_bytes: i32,
+    /// `fetch.max.bytes`, bounded by the memory budget.
+    pub fetch_max_bytes: usize,
+    /// `max.partition.fetch.bytes`.
+    pub fetch_max_partition_bytes: usize,
+    /// `isolation.level=read_committed`.
+    pub read_committed: bool,
+    /// `client.rack`.
+    pub rack: Arc<str>,
+    /// `acks`.
+    pub acks: i16,
+    /// `request.timeout.ms` of the producer: how long the broker may wait for its replicas.
+    pub produce_timeout: Duration,
+    /// `max.request.size`.
+    pub max_request_bytes: usize,
+    /// Produce requests in flight to one broker.
+    pub max_in_flight: usize,
+    /// First pause after a failure.
+    pub retry_backoff: Duration,
+    /// Longest pause after repeated failures.
+    pub retry_backoff_max: Duration,
+    /// Whether a partition stops when source records are lost, instead of going on and reporting it.
+    pub stop_on_lost_records: bool,
+}
+
+/// The pause before something is tried again that a person has to mend (a missing right, an invalid topic).
+const PAUSE_FOR_A_PERSON: Duration = Duration::from_secs(30);
+/// How long to wait for memory before looking again: another flow may have returned some without our knowing.
+const PAUSE_FOR_MEMORY: Duration = Duration::from_millis(5);
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Lane {
+    pub(crate) options: LaneOptions,
+    pub(crate) status: Arc<FlowStatus>,
+    pub(crate) identity: Identity,
+    /// Bytes of the memory budget that were free when the lane was last asked to pump.
+    pub(crate) credit: usize,
+    pub(crate) now: Instant,
+    pub(crate) draining: bool,
+    pub(crate) partitions: Vec<Option<Partition>>,
+    pub(crate) slots: HashMap<Arc<str>, Vec<Option<Slot>>>,
+    pub(crate) sources: HashMap<NodeId, SourceBroker>,
+    pub(crate) targets: HashMap<NodeId, TargetBroker>,
+    pub(crate) actions: Vec<Action>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    metadata: [Option<Arc<Metadata>>; 2],
+    refreshing: [bool; 2],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// Try again to fetch a partition.
+    Source(Slot),
+    /// Try again to send a partition.
+    Target(Slot),
+    /// Look again whether there is memory to fetch into.
+    Memory,
+    /// Connect again to a broker.
+    Reconnect(bool, NodeId),
+    /// Ask again who leads.
+    Refresh(bool),
+}
+
+impl Lane {
+    /// A lane without partitions. `identity` is the producer id of all partitions until one needs its own.
+    pub fn new(options: LaneOptions, identity: Identity, status: Arc<FlowStatus>, now: Instant) -> Self {
+        Self {
+            options,
+            status,
+            identity,
+            credit: 0,
+            now,
+            draining: false,
+            partitions: Vec::new(),
+            slots: HashMap::new(),
+            sources: HashMap::new(),
+            targets: HashMap::new(),
+            actions: Vec::new(),
+            timers: BinaryHeap::new(),
+            metadata: [None, None],
+            refreshing: [false; 2],
+        }
+    }
+
+    /// Changes the state by what happened.
+    pub fn apply(&mut self, now: Instant, event: Event) {
+        self.now = now;
+        match event {
+            Event::Assign(assignments) => {
+                assignments.into_iter().for_each(|one| self.assign(one));
+                self.refresh(Side::Source);
+                self.refresh(Side::Target);
+            }
+            Event::Revoke(partitions) => partitions.iter().for_each(|one| self.revoke(one)),
+            Event::Metadata(side, metadata) => self.learn(side, metadata),
+            Event::RefreshFailed(side, cause) => self.refresh_failed(side, &cause),
+            Event::Link(side, node, event) => self.link_event(side, node, event),
+            Event::Reencoded(question, result) => self.reencoded(question, result),
+            Event::Listed(slot, result) => self.listed(slot, result),
+            Event::Described(question, described) => self.described(question, described),
+            Event::Renewed(question, result) => self.renewed(question, result),
+            Event::Tick => {}
+            Event::Drain => self.drain(),
+        }
+        self.fire_timers();
+    }
+
+    /// Sends and fetches whatever may be now; `credit` is the free part of the memory budget in bytes.
+    pub fn pump(&mut self, credit: usize) {
+        self.credit = credit;
+        self.pump_targets();
+        self.pump_sources();
+    }
+
+    /// What is to be done, in order.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`Event::Tick`] is due at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// After [`Event::Drain`]: whether nothing is in flight.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.targets.values().all(|broker| broker.in_flight() == 0)
+    }
+
+    fn drain(&mut self) {
+        self.draining = true;
+        for index in 0..self.partitions.len() {
+            let slot = Slot(index);
+            if let Some(partition) = self.partition_mut(slot) {
+                partition.drop_buffers();
+            }
+            self.sync_session(slot);
+        }
+    }
+
+    fn assign(&mut self, assignment: Assignment) {
+        let index = usize::try_from(assignment.source.partition).unwrap_or(0);
+        let places = self.slots.entry(Arc::clone(&assignment.source.topic)).or_default();
+        if places.len() <= index {
+            places.resize(index + 1, None);
+        }
+        if places[index].is_some() {
+            return;
+        }
+        let slot = Slot(self.partitions.len());
+        places[index] = Some(slot);
+        self.partitions.push(Some(Partition::new(assignment, self.identity)));
+    }
+
+    fn revoke(&mut self, source: &SourcePartition) {
+        let Some(slot) = self.slot(&source.topic, source.partition) else { return };
+        if let Some(partition) = self.partition_mut(slot) {
+            partition.stopped = true;
+            partition.drop_buffers();
+        }
+        self.sync_session(slot);
+        if let Some(places) = self.slots.get_mut(&source.topic) {
+            if let Some(place) = usize::try_from(source.partition).ok().and_then(|index| places.get_mut(index)) {
+                *place = None;
+            }
+        }
+        self.partitions[slot.0] = None;
+    }
+
+    pub(crate) fn slot(&self, topic: &str, partition: i32) -> Option<Slot> {
+        let index = usize::try_from(partition).ok()?;
+        self.slots.get(topic)?.get(index).copied().flatten()
+    }
+
+    pub(crate) fn partition(&self, slot: Slot) -> Option<&Partition> {
+        self.partitions.get(slot.0)?.as_ref()
+    }
+
+    pub(crate) fn partition_mut(&mut self, slot: Slot) -> Option<&mut Partition> {
+        self.partitions.get_mut(slot.0)?.as_mut()
+    }
+
+    /// The partition, if the question is still about its present state.
+    pub(crate) fn asked(&mut self, question: Question) -> Option<&mut Partition> {
+        self.partition_mut(question.slot).filter(|partition| partition.generation == question.generation)
+    }
+
+    fn learn(&mut self, side: Side, metadata: Arc<Metadata>) {
+        self.refreshing[side as usize] = false;
+        self.metadata[side as usize] = Some(metadata);
+        for index in 0..self.partitions.len() {
+            self.lead(side, Slot(index));
+        }
+    }
+
+    fn refresh_failed(&mut self, side: Side, cause: &Cause) {
+        self.refreshing[side as usize] = false;
+        let leaderless = |slot: &Slot| {
+            self.partition(*slot).is_some_and(|partition| match side {
+                Side::Source => partition.source_leader.is_none(),
+                Side::Target => partition.target_leader.is_none(),
+            })
+        };
+        let waiting: Vec<Slot> = (0..self.partitions.len()).map(Slot).filter(leaderless).collect();
+        for slot in waiting {
+            self.report_retry(slot, Arc::clone(cause));
+            let Some(partition) = self.partition_mut(slot) else { continue };
+            match side {
+                Side::Source => partition.source_attempts = partition.source_attempts.max(1),
+                Side::Target => partition.target_attempts = partition.target_attempts.max(1),
+            }
+        }
+        self.refresh_later(side);
+    }
+
+    /// The names of the topics of one side.
+    pub fn topics(&self, side: Side) -> Vec<Arc<str>> {
+        let mut topics: Vec<_> = match side {
+            Side::Source => self.slots.keys().map(Arc::clone).collect(),
+            Side::Target => {
+                self.partitions.iter().flatten().map(|partition| Arc::clone(&partition.target_topic)).collect()
+            }
+        };
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// Looks up who leads a partition, and opens what is needed.
+    fn lead(&mut self, side: Side, slot: Slot) {
+        let Some(metadata) = self.metadata[side as usize].clone() else { return };
+        let Some(partition) = self.partition_mut(slot) else { return };
+        let topic = match side {
+            Side::Source => &partition.source.topic,
+            Side::Target => &partition.target_topic,
+        };
+        let index = partition.source.partition;
+        let known = metadata
+            .topics
+            .get(topic)
+            .and_then(|topic| topic.partitions.iter().find(|partition| partition.index == index));
+        let leader = known.and_then(|known| known.leader);
+        match side {
+            Side::Source => {
+                partition.source_leader = leader;
+                partition.source_leader_epoch = known.and_then(|known| known.leader_epoch).unwrap_or(-1);
+                self.sync_session(slot);
+            }
+            Side::Target => {
+                partition.target_leader = leader;
+                self.sync_session(slot);
+                self.make_ready(slot);
+            }
+        }
+        if let Some(node) = leader {
+            self.open(side, node);
+        } else {
+            self.refresh_later(side);
+        }
+    }
+
+    /// Opens a link unless it is open, opening, or waiting for its next attempt.
+    fn open(&mut self, side: Side, node: NodeId) {
+        let fresh = match side {
+            Side::Source => self.sources.entry(node).or_default().link.begin(),
+            Side::Target => self.targets.entry(node).or_default().link.begin(),
+        };
+        if fresh {
+            self.actions.push(Action::Open(side, node));
+        }
+    }
+
+    fn link_event(&mut self, side: Side, node: NodeId, event: LinkEvent) {
+        match (side, event) {
+            (_, LinkEvent::Opened(versions)) => self.link_opened(side, node, versions),
+            (_, LinkEvent::Closed(cause)) => self.link_closed(side, node, &cause),
+            (Side::Source, LinkEvent::Answer(body)) => self.fetched(node, body),
+            (Side::Target, LinkEvent::Answer(body)) => self.produced(node, body),
+        }
+    }
+
+    fn link_opened(&mut self, side: Side, node: NodeId, versions: LinkVersions) {
+        match side {
+            Side::Source => {
+                let broker = self.sources.entry(node).or_default();
+                broker.link = Link::Open(versions.fetch);
+                broker.attempts = 0;
+                self.reset_session(node);
+            }
+            Side::Target => {
+                let broker = self.targets.entry(node).or_default();
+                // Version 13 names topics by id; names do as well, and a topic created anew keeps its name.
+                broker.link = Link::Open(versions.produce.min(FIRST_BY_TOPIC_ID - 1));
+                broker.attempts = 0;
+                self.make_ready_on(node);
+            }
+        }
+    }
+
+    fn link_closed(&mut self, side: Side, node: NodeId, cause: &Cause) {
+        let attempts = match side {
+            Side::Source => self.source_closed(node, cause),
+            Side::Target => self.target_closed(node, cause),
+        };
+        let pause = backoff(attempts, self.options.retry_backoff, self.options.retry_backoff_max);
+        self.set_timer(pause, Timer::Reconnect(side == Side::Source, node));
+        self.refresh(side);
+    }
+
+    /// Asks who leads, unless that is being asked already.
+    pub(crate) fn refresh(&mut self, side: Side) {
+        if !std::mem::replace(&mut self.refreshing[side as usize], true) {
+            self.actions.push(Action::Refresh(side));
+        }
+    }
+
+    /// Asks who leads after a pause: the last answer named nobody.
+    fn refresh_later(&mut self, side: Side) {
+        if !std::mem::replace(&mut self.refreshing[side as usize], true) {
+            self.set_timer(self.options.retry_backoff, Timer::Refresh(side == Side::Source));
+        }
+    }
+
+    pub(crate) fn set_timer(&mut self, after: Duration, timer: Timer) {
+        self.timers.push(Reverse((self.now + after, timer)));
+    }
+
+    pub(crate) fn set_memory_timer(&mut self) {
+        if !self.timers.iter().any(|Reverse((_, timer))| *timer == Timer::Memory) {
+            self.set_timer(PAUSE_FOR_MEMORY, Timer::Memory);
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
+            let Some(Reverse((_, timer))) = self.timers.pop() else { return };
+            match timer {
+                Timer::Source(slot) => self.retry_source(slot),
+                Timer::Target(slot) => self.retry_target(slot),
+                Timer::Memory => {}
+                Timer::Reconnect(source, node) => self.reconnect(side_of(source), node),
+                Timer::Refresh(source) => self.actions.push(Action::Refresh(side_of(source))),
+            }
+        }
+    }
+
+    /// Connects again, if the broker still leads something.
+    fn reconnect(&mut self, side: Side, node: NodeId) {
+        match side {
+            Side::Source => self.sources.entry(node).or_default().link = Link::Idle,
+            Side::Target => self.targets.entry(node).or_default().link = Link::Idle,
+        }
+        let leads = self.partitions.iter().flatten().any(|partition| {
+            let leader = match side {
+                Side::Source => partition.source_leader,
+                Side::Target => partition.target_leader,
+            };
+            leader == Some(node)
+        });
+        if leads {
+            self.open(side, node);
+        }
+    }
+
+    /// Tells person and status that a partition is in trouble, once per cause.
+    pub(crate) fn report_retry(&mut self, slot: Slot, cause: Cause) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        let told = partition.status.note().is_some_and(|note| note == cause);
+        partition.retrying(&cause);
+        let source = partition.source.clone();
+        if !told {
+            self.actions.push(Action::Note(source, Note::Retrying(cause)));
+        }
+    }
+
+    pub(crate) fn stop(&mut self, slot: Slot, cause: Cause) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.stopped = true;
+        partition.drop_buffers();
+        partition.status.set_state(PartitionState::Stopped, Some(Arc::clone(&cause)));
+        let source = partition.source.clone();
+        self.actions.push(Action::Note(source, Note::Stopped(cause)));
+        self.sync_session(slot);
+    }
+
+    /// The pause before the next attempt after so many failures in a row.
+    fn pause(&self, attempts: u32, for_a_person: bool) -> Duration {
+        if for_a_person {
+            return PAUSE_FOR_A_PERSON;
+        }
+        backoff(attempts, self.options.retry_backoff, self.options.retry_backoff_max)
+    }
+
+    pub(crate) fn hold_source(&mut self, slot: Slot, cause: Cause, for_a_person: bool) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.source_side = SourceSide::Held;
+        let attempts = partition.source_attempts;
+        partition.source_attempts = attempts.saturating_add(1);
+        let pause = self.pause(attempts, for_a_person);
+        self.set_timer(pause, Timer::Source(slot));
+        self.report_retry(slot, cause);
+        self.sync_session(slot);
+    }
+
+    pub(crate) fn hold_target(&mut self, slot: Slot, cause: Cause, for_a_person: bool) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.target_side = TargetSide::Held;
+        let attempts = partition.target_attempts;
+        partition.target_attempts = attempts.saturating_add(1);
+        let pause = self.pause(attempts, for_a_person);
+        self.set_timer(pause, Timer::Target(slot));
+        self.report_retry(slot, cause);
+    }
+}
+
+fn side_of(source: bool) -> Side {
+    if source { Side::Source } else { Side::Target }
+}
+
+/// A connection as the lane sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Link {
+    /// Never opened, or free to be opened again.
+    #[default]
+    Idle,
+    /// Being opened.
+    Opening,
+    /// Open, with the negotiated version of its one API.
+    Open(i16),
+    /// Closed; a timer will open it again.
+    Waiting,
+}
+
+impl Link {
+    /// Goes from idle to opening; whether it was idle.
+    fn begin(&mut self) -> bool {
+        let idle = *self == Self::Idle;
+        if idle {
+            *self = Self::Opening;
+        }
+        idle
+    }
+
+    pub(crate) fn version(self) -> Option<i16> {
+        match self {
+            Self::Open(version) => Some(version),
+            _ => None,
+        }
+    }
+}
+
+/// Slots waiting for their turn.
+pub(crate) type Ready = VecDeque<Slot>;

@@ -1,0 +1,196 @@
+//! What happens to a partition after a send that failed or whose outcome is unknown.
+//!
+//! There is one way for all of it. Everything buffered is dropped (it is still at the source), the answers to the
+//! requests in flight are awaited, and then the partition's leader is asked for the last sequence it holds of our
+//! producer (DescribeProducers, KIP-664). The ledger knows which source offset that sequence was, so fetching goes
+//! on at exactly the next record. This needs no buffered copy of what was sent, and holds for any number of
+//! requests in flight, where the broker's own duplicate detection ends at five batches.
+//!
+//! A request that is still in the broker's socket when it is asked may be appended after the answer. Then the
+//! sequence that we use next is taken: the broker answers OUT_OF_ORDER_SEQUENCE_NUMBER, we ask again and skip what
+//! arrived. The sequence acts as a compare-and-swap on the end of the partition; nothing is written twice.
+//!
+//! A target that cannot tell (before Kafka 2.8, or without READ on the topic) gets a new producer identity and the
+//! unacknowledged records again: nothing is lost, and the possible duplicates are counted.
+
+use std::sync::Arc;
+
+use kmirror_protocol::client::retry::{self, Action as Remedy};
+use kmirror_protocol::wire::error::ErrorCode;
+
+use super::event::{Action, Cause, Described, Note, Question, Side, Slot, explain_code};
+use super::lane::Lane;
+use super::lane_target::Sent;
+use super::ledger::Resume;
+use super::partition::{Identity, TargetSide};
+use crate::ids::SourceOffset;
+
+impl Lane {
+    /// The target refused a batch.
+    pub(crate) fn refused(&mut self, sent: &Sent, code: ErrorCode, message: Option<&str>) {
+        let slot = sent.slot();
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if partition.target_side != TargetSide::Sending {
+            // Whatever followed the first refusal is refused too (its sequence is out of order).
+            return self.after_answer(slot);
+        }
+        let cause: Cause = format!("the target refused a batch: {}", explain_code(code, message)).into();
+        if matches!(code, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) {
+            return self.too_large(sent, cause);
+        }
+        let remedy = retry::decide(code);
+        if remedy == Remedy::RefreshAndRetry {
+            self.refresh(Side::Target);
+        }
+        if code == ErrorCode::UnknownTopicOrPartition {
+            self.actions.push(Action::Rediscover);
+        }
+        self.target_failed(slot, cause, matches!(remedy, Remedy::Fatal(_)));
+    }
+
+    /// Batches of several records are split from now on; a single record is a matter for a person.
+    fn too_large(&mut self, sent: &Sent, cause: Cause) {
+        let slot = sent.slot();
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if sent.records() <= 1 {
+            let text = format!("{cause}. It is a single record of {} bytes: raise max.message.bytes of the target \
+                                topic", sent.bytes());
+            return self.stop(slot, text.into());
+        }
+        partition.rules.max_batch_bytes = partition.rules.max_batch_bytes.min(sent.bytes() / 2);
+        self.target_failed(slot, cause, false);
+    }
+
+    /// Stops sending a partition until its state at the target is clear.
+    pub(crate) fn target_failed(&mut self, slot: Slot, cause: Cause, for_a_person: bool) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if partition.stopped || partition.target_side != TargetSide::Sending {
+            return self.after_answer(slot);
+        }
+        partition.drop_buffers();
+        partition.target_side = TargetSide::Draining;
+        partition.drained_cause = Some((cause, for_a_person));
+        self.sync_session(slot);
+        self.after_answer(slot);
+    }
+
+    /// The source's log was truncated to `start`: goes on there when nothing is in flight any more.
+    pub(crate) fn begin_again(&mut self, slot: Slot, start: SourceOffset) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.begin_again_at = Some(start);
+        partition.drop_buffers();
+        partition.target_side = TargetSide::Draining;
+        self.after_answer(slot);
+    }
+
+    /// After each answer: a partition that waits for its last one goes on to the next stage of recovery.
+    pub(crate) fn after_answer(&mut self, slot: Slot) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if partition.outstanding > 0 {
+            return;
+        }
+        match partition.target_side {
+            TargetSide::Draining => match partition.drained_cause.take() {
+                Some((cause, for_a_person)) => self.hold_target(slot, cause, for_a_person),
+                None => self.resume(slot),
+            },
+            // The leader may have moved while batches were in flight to the old one.
+            _ => self.make_ready(slot),
+        }
+    }
+
+    /// A partition's pause is over.
+    pub(crate) fn retry_target(&mut self, slot: Slot) {
+        let held = self.partition_mut(slot).filter(|one| one.target_side == TargetSide::Held);
+        let Some(partition) = held else { return };
+        if partition.target_leader.is_none() {
+            self.refresh(Side::Target);
+            return self.hold_target(slot, "the target partition has no leader".into(), false);
+        }
+        if partition.ledger.is_idle() {
+            return self.resume(slot);
+        }
+        let Some(identity) = partition.identity else { return self.renew(slot) };
+        partition.target_side = TargetSide::Asking;
+        let question = Question { slot, generation: partition.generation };
+        let topic = Arc::clone(&partition.target_topic);
+        let partition = partition.source.partition;
+        self.status.counters.add_recovery();
+        self.actions.push(Action::Describe { question, topic, partition, identity });
+    }
+
+    pub(crate) fn described(&mut self, question: Question, described: Described) {
+        let slot = question.slot;
+        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else { return };
+        match described {
+            Described::Failed(cause) => {
+                self.refresh(Side::Target);
+                self.hold_target(slot, cause, false);
+            }
+            Described::LastSequence(last) => {
+                let resume = partition.ledger.settle(last);
+                self.resume_by(slot, resume);
+            }
+            Described::CannotTell(_) => {
+                let resume = partition.ledger.abandon();
+                self.resume_by(slot, resume);
+            }
+        }
+    }
+
+    fn resume_by(&mut self, slot: Slot, resume: Resume) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        let source = partition.source.clone();
+        match resume {
+            Resume::Exactly { source: offset, sequence } => {
+                partition.next_sequence = sequence;
+                self.actions.push(Action::Note(source, Note::Resumed(offset)));
+                self.resume(slot);
+            }
+            Resume::Uncertain { duplicates, .. } => {
+                if duplicates > 0 {
+                    self.status.counters.add_possible_duplicates(duplicates.unsigned_abs());
+                    self.actions.push(Action::Note(source, Note::PossibleDuplicates(duplicates)));
+                }
+                self.renew(slot);
+            }
+            Resume::TargetLost { records, .. } => {
+                self.actions.push(Action::Note(source, Note::TargetLost(records)));
+                self.renew(slot);
+            }
+        }
+    }
+
+    fn renew(&mut self, slot: Slot) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.identity = None;
+        partition.target_side = TargetSide::Renewing;
+        let question = Question { slot, generation: partition.generation };
+        self.actions.push(Action::Renew(question));
+    }
+
+    pub(crate) fn renewed(&mut self, question: Question, result: Result<Identity, Cause>) {
+        let slot = question.slot;
+        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Renewing) else { return };
+        match result {
+            Ok(identity) => {
+                partition.identity = Some(identity);
+                partition.next_sequence = 0;
+                self.resume(slot);
+            }
+            Err(cause) => self.hold_target(slot, cause, false),
+        }
+    }
+
+    /// Fetches and sends again, from the first source offset that is not at the target.
+    fn resume(&mut self, slot: Slot) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if let Some(start) = partition.begin_again_at.take() {
+            partition.ledger.begin_again(start);
+        }
+        partition.status.set_acknowledged(partition.ledger.acknowledged_next(), 0, 0);
+        partition.fetch_offset = partition.ledger.acknowledged_next();
+        partition.target_side = TargetSide::Sending;
+        self.sync_session(slot);
+    }
+}

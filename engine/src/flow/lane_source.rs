@@ -1,0 +1,377 @@
+//! The lane's half that fetches: one incremental fetch session (KIP-227) per source broker, one request at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kmirror_protocol::client::retry::{self, Action as Remedy};
+use kmirror_protocol::wire::batch::{Entries, Entry};
+use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::fetch::{
+    FetchParams, FetchPosition, FetchSession, FetchedPartition, IsolationLevel::ReadCommitted,
+    IsolationLevel::ReadUncommitted, TopicKey,
+};
+use kmirror_protocol::wire::record::RecordError;
+use kmirror_protocol::wire::reencode::Encoded;
+use uuid::Uuid;
+
+use super::event::{Action, Cause, Note, Question, Side, Slot, explain_code};
+use super::lane::{Lane, Link};
+use super::partition::{NodeId, Outgoing, Queued, SourceSide};
+use super::position::{LogRange, Loss, judge};
+use super::rewrite::{DropReason, Planner, Step};
+use crate::ids::SourceOffset;
+
+/// A broker that records are fetched from.
+#[derive(Debug, Default)]
+pub(crate) struct SourceBroker {
+    pub(crate) link: Link,
+    pub(crate) attempts: u32,
+    session: FetchSession,
+    /// Partitions in the session.
+    members: usize,
+    /// Partitions left out because enough of them is buffered.
+    held_back: usize,
+    /// The version of the last request.
+    version: i16,
+    /// How many requests were sent; the last one is unanswered while `asking`.
+    requests: u64,
+    asking: bool,
+}
+
+/// How long a fetch may wait at the broker while partitions are left out of it: they should not have to wait
+/// for the others' silence once there is room for them.
+const WAIT_WHILE_HELD_BACK: Duration = Duration::from_millis(10);
+/// A partition with this many fetches' worth of data buffered is not fetched.
+const BUFFERED_FETCHES_MAX: usize = 2;
+/// Fetches are not worth sending for less memory than this.
+const CREDIT_MIN_BYTES: usize = 256 << 10;
+
+impl Lane {
+    pub(crate) fn pump_sources(&mut self) {
+        if self.draining {
+            return;
+        }
+        let mut credit = self.credit;
+        let options = &self.options;
+        let mut starved = false;
+        for (node, broker) in &mut self.sources {
+            let Some(negotiated) = broker.link.version() else { continue };
+            if broker.asking || broker.members == 0 {
+                continue;
+            }
+            if credit < options.fetch_max_bytes.min(CREDIT_MIN_BYTES) {
+                starved = true;
+                continue;
+            }
+            let bytes = options.fetch_max_bytes.min(credit);
+            credit -= bytes;
+            let wait = if broker.held_back > 0 { WAIT_WHILE_HELD_BACK } else { options.fetch_max_wait };
+            broker.version = broker.session.version(negotiated);
+            let built = broker.session.build(
+                broker.version,
+                &FetchParams {
+                    max_wait_ms: clamp_i32(wait.as_millis()),
+                    min_bytes: options.fetch_min_bytes,
+                    max_bytes: clamp_i32(bytes as u128),
+                    isolation_level: if options.read_committed { ReadCommitted } else { ReadUncommitted },
+                    rack: Arc::clone(&options.rack),
+                },
+            );
+            // It can fail only for a topic name that no broker takes: nothing to ask for then.
+            let Ok(body) = built else { continue };
+            broker.asking = true;
+            broker.requests += 1;
+            let (side, node, version) = (Side::Source, *node, broker.version);
+            self.actions.push(Action::Send { side, node, version, body: vec![body] });
+        }
+        if starved {
+            self.set_memory_timer();
+        }
+    }
+
+    /// Brings a partition's place in the fetch sessions in line with what it wants.
+    pub(crate) fn sync_session(&mut self, slot: Slot) {
+        let limit = BUFFERED_FETCHES_MAX * self.options.fetch_max_partition_bytes;
+        let max_bytes = clamp_i32(self.options.fetch_max_partition_bytes as u128);
+        let draining = self.draining;
+        let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
+        let wants = partition.wants_data() && !draining;
+        let full = partition.buffered >= limit;
+        let home = partition.source_leader.filter(|_| wants && !full);
+        let key =
+            TopicKey { name: Arc::clone(&partition.source.topic), id: partition.topic_id.unwrap_or(Uuid::nil()) };
+        let index = partition.source.partition;
+        if let Some(node) = partition.session_on.filter(|node| Some(*node) != home) {
+            let broker = self.sources.entry(node).or_default();
+            broker.session.remove(&key, index);
+            broker.members -= 1;
+            partition.session_on = None;
+            partition.requested = None;
+        }
+        let held_on = partition.source_leader.filter(|_| wants && full);
+        if partition.held_on != held_on {
+            if let Some(node) = partition.held_on {
+                self.sources.entry(node).or_default().held_back -= 1;
+            }
+            if let Some(node) = held_on {
+                self.sources.entry(node).or_default().held_back += 1;
+            }
+            partition.held_on = held_on;
+        }
+        let Some(node) = home else { return };
+        let broker = self.sources.entry(node).or_default();
+        if partition.session_on.is_none() {
+            broker.members += 1;
+            partition.session_on = Some(node);
+        }
+        if partition.requested.is_none_or(|(offset, _)| offset != partition.fetch_offset) {
+            partition.requested = Some((partition.fetch_offset, broker.requests + 1));
+            let position = FetchPosition {
+                fetch_offset: partition.fetch_offset.0,
+                current_leader_epoch: partition.source_leader_epoch,
+                last_fetched_epoch: -1,
+                log_start_offset: -1,
+                max_bytes,
+            };
+            broker.session.set(&key, index, position);
+        }
+    }
+
+    /// After a new connection: the broker knows nothing of the old session.
+    pub(crate) fn reset_session(&mut self, node: NodeId) {
+        if let Some(broker) = self.sources.get_mut(&node) {
+            broker.session.reset();
+            broker.asking = false;
+        }
+    }
+
+    pub(crate) fn source_closed(&mut self, node: NodeId, cause: &Cause) -> u32 {
+        let broker = self.sources.entry(node).or_default();
+        broker.link = Link::Waiting;
+        broker.attempts = broker.attempts.saturating_add(1);
+        let attempts = broker.attempts;
+        self.reset_session(node);
+        for slot in self.led_by(Side::Source, node) {
+            self.report_retry(slot, Arc::clone(cause));
+            if let Some(partition) = self.partition_mut(slot) {
+                partition.source_attempts = partition.source_attempts.max(1);
+                // The next session has to be told everything.
+                partition.requested = None;
+            }
+            self.sync_session(slot);
+        }
+        attempts
+    }
+
+    pub(crate) fn led_by(&self, side: Side, node: NodeId) -> Vec<Slot> {
+        let leads = |slot: &usize| {
+            self.partition(Slot(*slot)).is_some_and(|partition| match side {
+                Side::Source => partition.source_leader == Some(node),
+                Side::Target => partition.target_leader == Some(node) || partition.sending_to == Some(node),
+            })
+        };
+        (0..self.partitions.len()).filter(leads).map(Slot).collect()
+    }
+
+    pub(crate) fn fetched(&mut self, node: NodeId, body: Bytes) {
+        let Some(broker) = self.sources.get_mut(&node) else { return };
+        broker.asking = false;
+        let response = match broker.session.accept(broker.version, body) {
+            Ok(response) => response,
+            Err(error) => {
+                // The stream is still in step (frames are counted), only this answer makes no sense.
+                let cause: Cause = format!("the fetch answer of source broker {node} is malformed: {error}").into();
+                for slot in self.led_by(Side::Source, node) {
+                    self.hold_source(slot, Arc::clone(&cause), false);
+                }
+                return;
+            }
+        };
+        if response.error != ErrorCode::None {
+            // Session errors: the session has reset itself; the next request opens a new one.
+            return;
+        }
+        let request = broker.requests;
+        for fetched in response.partitions {
+            if let Some(slot) = self.slot(&fetched.topic, fetched.partition) {
+                self.partition_fetched(node, request, slot, fetched);
+            }
+        }
+    }
+
+    fn partition_fetched(&mut self, node: NodeId, request: u64, slot: Slot, fetched: FetchedPartition) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        let current = partition
+            .requested
+            .is_some_and(|(offset, since)| offset == partition.fetch_offset && request >= since);
+        if !current || partition.session_on != Some(node) || !partition.wants_data() {
+            return;
+        }
+        if fetched.error != ErrorCode::None {
+            self.fetch_failed(slot, fetched.error);
+            return;
+        }
+        let end = if self.options.read_committed { fetched.last_stable_offset } else { fetched.high_watermark };
+        let read_committed = self.options.read_committed;
+        let Some(partition) = self.partition_mut(slot) else { return };
+        if end >= 0 {
+            partition.status.set_high_watermark(SourceOffset(end));
+        }
+        partition.source_recovered();
+        let mut aborted = read_committed.then(|| super::aborted::Aborted::new(&fetched.aborted));
+        let mut planner = Planner::new(partition.rules);
+        let mut damage = None;
+        for entry in Entries::new(fetched.records) {
+            match entry {
+                Ok(entry) if entry.last_offset() < partition.fetch_offset.0 => {}
+                Ok(entry) => {
+                    let from = partition.fetch_offset;
+                    partition.fetch_offset = SourceOffset(entry.last_offset() + 1);
+                    partition.buffered += entry.size();
+                    match aborted.as_mut().and_then(|aborted| aborted.check(&entry)) {
+                        Some(reason) => planner.drop_entry(&entry, reason),
+                        None => planner.push(entry, from),
+                    }
+                }
+                Err(error) => damage = Some(error),
+            }
+        }
+        partition.steps.extend(planner.finish());
+        self.advance_steps(slot);
+        match damage {
+            None => self.sync_session(slot),
+            Some(error) => {
+                let cause = format!("damaged data from the source: {error}");
+                self.hold_source(slot, cause.into(), false);
+            }
+        }
+    }
+
+    fn fetch_failed(&mut self, slot: Slot, code: ErrorCode) {
+        let cause: Cause = format!("fetching from the source failed: {}", explain_code(code, None)).into();
+        match retry::decide(code) {
+            Remedy::ResetPosition => self.relist(slot),
+            Remedy::Retry | Remedy::Done => self.hold_source(slot, cause, false),
+            Remedy::RefreshAndRetry | Remedy::ResyncProducer => {
+                self.hold_source(slot, cause, false);
+                self.refresh(Side::Source);
+                if matches!(
+                    code,
+                    ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId
+                ) {
+                    self.actions.push(Action::Rediscover);
+                }
+            }
+            Remedy::Fatal(_) => self.hold_source(slot, cause, true),
+        }
+    }
+
+    fn relist(&mut self, slot: Slot) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.source_side = SourceSide::Relisting;
+        let source = partition.source.clone();
+        self.actions.push(Action::List(slot, source));
+        self.sync_session(slot);
+    }
+
+    pub(crate) fn listed(&mut self, slot: Slot, result: Result<LogRange, Cause>) {
+        let stop = self.options.stop_on_lost_records;
+        let relisting = self.partition_mut(slot).filter(|one| one.source_side == SourceSide::Relisting);
+        let Some(partition) = relisting else { return };
+        let range = match result {
+            Ok(range) => range,
+            Err(cause) => return self.hold_source(slot, cause, false),
+        };
+        let (next, loss) = judge(partition.fetch_offset, range);
+        let Some(loss) = loss else {
+            partition.source_side = SourceSide::Fetching;
+            return self.sync_session(slot);
+        };
+        partition.status.add_lost(loss.offsets());
+        let source = partition.source.clone();
+        self.actions.push(Action::Note(source, Note::Lost(loss)));
+        if stop {
+            return self.stop(slot, format!("{loss} (kmirror.on.lost.records=stop)").into());
+        }
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.source_side = SourceSide::Fetching;
+        partition.fetch_offset = next;
+        partition.status.lower_goal(range.latest);
+        if let Loss::Truncated { .. } = loss {
+            self.begin_again(slot, next);
+        } else {
+            partition.steps.push_back(Step::Skip { reason: DropReason::Lost, next, bytes: 0 });
+            self.advance_steps(slot);
+        }
+        self.sync_session(slot);
+    }
+
+    pub(crate) fn retry_source(&mut self, slot: Slot) {
+        let held = self.partition_mut(slot).filter(|one| one.source_side == SourceSide::Held);
+        if let Some(partition) = held {
+            partition.source_side = SourceSide::Fetching;
+            self.sync_session(slot);
+        }
+    }
+
+    /// Moves fetched steps towards the queue, in order, up to a re-encoding that is still at work.
+    pub(crate) fn advance_steps(&mut self, slot: Slot) {
+        let status = Arc::clone(&self.status);
+        let Some(partition) = self.partition_mut(slot) else { return };
+        while partition.job_end.is_none() {
+            match partition.steps.pop_front() {
+                None => break,
+                Some(Step::Forward(batch)) => {
+                    status.counters.forwarded.add(1, batch.header.total_len() as u64);
+                    partition.queue.push_back(Queued::Batch(Outgoing::forward(&batch)));
+                }
+                Some(Step::Skip { reason, next, bytes }) => {
+                    status.counters.dropped(reason).add(1, bytes as u64);
+                    partition.buffered = partition.buffered.saturating_sub(bytes);
+                    partition.queue.push_back(Queued::Skip(next));
+                }
+                Some(Step::Reencode { reason, entries, from }) => {
+                    let bytes: usize = entries.iter().map(Entry::size).sum();
+                    status.counters.reencoded(reason).add(entries.len() as u64, bytes as u64);
+                    let question = Question { slot, generation: partition.generation };
+                    let shape = partition.shape(&entries);
+                    partition.job_end = entries.last().map(|entry| SourceOffset(entry.last_offset() + 1));
+                    partition.job_bytes = bytes;
+                    self.actions.push(Action::Reencode { question, entries, from, shape });
+                    break;
+                }
+            }
+        }
+        self.make_ready(slot);
+    }
+
+    pub(crate) fn reencoded(&mut self, question: Question, result: Result<Vec<Encoded>, RecordError>) {
+        let slot = question.slot;
+        let Some(partition) = self.asked(question) else { return };
+        let end = partition.job_end.take();
+        partition.buffered = partition.buffered.saturating_sub(std::mem::take(&mut partition.job_bytes));
+        match result {
+            Ok(encoded) => {
+                for one in encoded {
+                    let outgoing = Outgoing::encoded(one);
+                    partition.buffered += outgoing.size();
+                    partition.queue.push_back(Queued::Batch(outgoing));
+                }
+                partition.queue.extend(end.map(Queued::Skip));
+                self.advance_steps(slot);
+                self.sync_session(slot);
+            }
+            Err(error) => {
+                let cause = format!("records from the source cannot be decoded: {error}");
+                partition.drop_buffers();
+                partition.fetch_offset = partition.ledger.promised_next();
+                self.hold_source(slot, cause.into(), false);
+            }
+        }
+    }
+}
+
+pub(crate) fn clamp_i32(value: u128) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,16 @@
+//! The way of a batch from source to target: fetched, rewritten, sent, acknowledged, written down.
+//!
+//! `lane` owns the state and is pure; `drive` feeds it from sockets and clocks.
+
+pub mod aborted;
+pub(crate) mod drive;
+pub mod event;
+pub mod lane;
+mod lane_recovery;
+mod lane_source;
+mod lane_target;
+pub mod ledger;
+pub(crate) mod link;
+pub mod partition;
+pub mod position;
+pub mod rewrite;

@@ -1,0 +1,291 @@
+//! One partition on its way from source to target: position, what is buffered, what is in flight.
+//!
+//! Owned by the lane; knows nothing of brokers' connections or of other partitions.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+pub(crate) use kmirror_protocol::client::NodeId;
+use kmirror_protocol::client::txn::ProducerIdentity;
+use kmirror_protocol::wire::batch::{Batch, BatchHeader, Codec, Entry};
+use kmirror_protocol::wire::reencode::{Encoded, Shape};
+use uuid::Uuid;
+
+use super::event::Cause;
+use super::ledger::Ledger;
+use super::rewrite::{Step, TargetRules};
+use crate::ids::{SourceOffset, SourcePartition};
+use crate::status::{PartitionState, PartitionStatus};
+
+/// A producer id with its epoch, as `InitProducerId` gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+}
+
+/// What the control task hands to a lane: mirror this partition from here.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// The partition at the source.
+    pub source: SourcePartition,
+    /// The source topic's id, where the broker has topic ids (KIP-516).
+    pub topic_id: Option<Uuid>,
+    /// The topic it is mirrored to, partition for partition.
+    pub target_topic: Arc<str>,
+    /// The first source offset to mirror.
+    pub start: SourceOffset,
+    /// What the target topic demands of batches.
+    pub rules: TargetRules,
+    /// Where its numbers go.
+    pub status: Arc<PartitionStatus>,
+}
+
+/// How fetching stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceSide {
+    Fetching,
+    /// Failed; a timer will try again.
+    Held,
+    /// The position was out of range; the log's range is being asked.
+    Relisting,
+}
+
+/// How producing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetSide {
+    Sending,
+    /// Failed; the answers to other requests in flight are awaited first, since they tell what arrived.
+    Draining,
+    /// Failed; a timer will try again.
+    Held,
+    /// The target is being asked what it holds.
+    Asking,
+    /// A new producer identity is on its way.
+    Renewing,
+}
+
+/// Something to be sent, or passed over, in log order.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    Batch(Outgoing),
+    Skip(SourceOffset),
+}
+
+/// A batch ready for the target, up to its producer fields.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) header: BatchHeader,
+    pub(crate) payload: Bytes,
+    pub(crate) first: SourceOffset,
+    pub(crate) next: SourceOffset,
+}
+
+impl Outgoing {
+    pub(crate) fn forward(batch: &Batch) -> Self {
+        Self {
+            first: SourceOffset(batch.header.base_offset),
+            next: SourceOffset(batch.header.next_offset()),
+            payload: batch.payload(),
+            header: batch.header,
+        }
+    }
+
+    pub(crate) fn encoded(encoded: Encoded) -> Self {
+        Self {
+            first: SourceOffset(encoded.first_offset),
+            next: SourceOffset(encoded.last_offset + 1),
+            payload: encoded.payload,
+            header: encoded.header,
+        }
+    }
+
+    /// Bytes of the batch on the wire.
+    pub(crate) fn size(&self) -> usize {
+        self.payload.len() + kmirror_protocol::wire::batch::BATCH_HEADER_LEN
+    }
+}
+
+impl From<ProducerIdentity> for Identity {
+    fn from(identity: ProducerIdentity) -> Self {
+        Self { producer_id: identity.id, producer_epoch: identity.epoch }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) source: SourcePartition,
+    pub(crate) topic_id: Option<Uuid>,
+    pub(crate) target_topic: Arc<str>,
+    pub(crate) rules: TargetRules,
+    pub(crate) status: Arc<PartitionStatus>,
+
+    pub(crate) source_leader: Option<NodeId>,
+    pub(crate) source_leader_epoch: i32,
+    /// The broker whose fetch session holds this partition.
+    pub(crate) session_on: Option<NodeId>,
+    pub(crate) source_side: SourceSide,
+    /// The next source offset to fetch.
+    pub(crate) fetch_offset: SourceOffset,
+    /// The offset that the fetch session asks for, and the number of the first request that asks for it: an
+    /// answer to an earlier request may lie anywhere in the log and is not for us.
+    pub(crate) requested: Option<(SourceOffset, u64)>,
+    /// The broker whose session leaves this partition out because enough of it is buffered.
+    pub(crate) held_on: Option<NodeId>,
+    pub(crate) source_attempts: u32,
+
+    pub(crate) steps: VecDeque<Step>,
+    /// A re-encoding is at work; what lies behind waits. Holds where its input ends.
+    pub(crate) job_end: Option<SourceOffset>,
+    /// The size of its input.
+    pub(crate) job_bytes: usize,
+    pub(crate) queue: VecDeque<Queued>,
+    /// Bytes in `steps`, in the re-encoding at work, and in `queue`.
+    pub(crate) buffered: usize,
+
+    pub(crate) target_leader: Option<NodeId>,
+    /// The broker that in-flight batches went to. Another one is used only when none are in flight: order.
+    pub(crate) sending_to: Option<NodeId>,
+    pub(crate) target_side: TargetSide,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) next_sequence: i32,
+    pub(crate) outstanding: u32,
+    pub(crate) ledger: Ledger,
+    /// The source's log was truncated: begin again here as soon as nothing is in flight.
+    pub(crate) begin_again_at: Option<SourceOffset>,
+    pub(crate) target_attempts: u32,
+    /// Why it is draining, and whether a person has to mend it.
+    pub(crate) drained_cause: Option<(Cause, bool)>,
+    pub(crate) in_ready: bool,
+
+    /// Grows whenever buffers are dropped: an answer or timer from before is stale.
+    pub(crate) generation: u32,
+    pub(crate) stopped: bool,
+}
+
+impl Partition {
+    pub(crate) fn new(assignment: Assignment, identity: Identity) -> Self {
+        let Assignment { source, topic_id, target_topic, start, rules, status } = assignment;
+        Self {
+            source,
+            topic_id,
+            target_topic,
+            rules,
+            status,
+            source_leader: None,
+            source_leader_epoch: -1,
+            session_on: None,
+            source_side: SourceSide::Fetching,
+            fetch_offset: start,
+            requested: None,
+            held_on: None,
+            source_attempts: 0,
+            steps: VecDeque::new(),
+            job_end: None,
+            job_bytes: 0,
+            queue: VecDeque::new(),
+            buffered: 0,
+            target_leader: None,
+            sending_to: None,
+            target_side: TargetSide::Sending,
+            identity: Some(identity),
+            next_sequence: 0,
+            outstanding: 0,
+            ledger: Ledger::new(start),
+            begin_again_at: None,
+            target_attempts: 0,
+            drained_cause: None,
+            in_ready: false,
+            generation: 0,
+            stopped: false,
+        }
+    }
+
+    /// Whether more of it should be fetched, as far as the partition itself goes.
+    pub(crate) fn wants_data(&self) -> bool {
+        !self.stopped
+            && self.source_side == SourceSide::Fetching
+            && self.target_side == TargetSide::Sending
+            && self.source_leader.is_some()
+    }
+
+    /// Whether its next batch may leave now.
+    pub(crate) fn may_send(&self) -> bool {
+        self.target_side == TargetSide::Sending
+            && !self.stopped
+            && self.identity.is_some()
+            && self.target_leader.is_some()
+            && (self.outstanding == 0 || self.sending_to == self.target_leader)
+    }
+
+    /// Drops everything that was not sent. It will be fetched again from `fetch_offset`, which the caller sets.
+    pub(crate) fn drop_buffers(&mut self) {
+        self.steps.clear();
+        self.queue.clear();
+        self.job_end = None;
+        self.job_bytes = 0;
+        self.buffered = 0;
+        self.requested = None;
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Passes over what lies at the front and does not go to the target.
+    pub(crate) fn settle_skips(&mut self) -> Result<(), super::ledger::LedgerError> {
+        while let Some(Queued::Skip(next)) = self.queue.front() {
+            self.ledger.skip(*next)?;
+            self.queue.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The next batch to send, if any.
+    pub(crate) fn front(&self) -> Option<&Outgoing> {
+        match self.queue.front() {
+            Some(Queued::Batch(outgoing)) => Some(outgoing),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn retrying(&self, note: &str) {
+        self.status.set_state(PartitionState::Retrying, Some(note.into()));
+    }
+
+    /// After a fetch without error.
+    pub(crate) fn source_recovered(&mut self) {
+        if std::mem::take(&mut self.source_attempts) > 0 {
+            self.tell_recovery();
+        }
+    }
+
+    /// After an acknowledgement.
+    pub(crate) fn target_recovered(&mut self) {
+        if std::mem::take(&mut self.target_attempts) > 0 {
+            self.tell_recovery();
+        }
+    }
+
+    fn tell_recovery(&self) {
+        if self.source_attempts == 0 && self.target_attempts == 0 {
+            self.status.set_state(PartitionState::Running, None);
+        }
+    }
+
+    /// What re-encoded batches of these entries must look like: the codec stays what it was.
+    pub(crate) fn shape(&self, entries: &[Entry]) -> Shape {
+        let codec = entries.first().and_then(|entry| match entry {
+            Entry::Batch(batch) => batch.header.codec().ok(),
+            Entry::Legacy(set) => set.codec(),
+        });
+        Shape { codec: codec.unwrap_or(Codec::None), level: None, max_batch_bytes: self.rules.max_batch_bytes }
+    }
+}
+
+/// The pause before attempt number `attempts`: doubles from `initial` to `max`.
+pub(crate) fn backoff(attempts: u32, initial: Duration, max: Duration) -> Duration {
+    const DOUBLINGS_MAX: u32 = 16;
+    initial.saturating_mul(1 << attempts.min(DOUBLINGS_MAX)).min(max)
+}

@@ -1,0 +1,274 @@
+//! What happens to one fetched batch: forwarded as it is, re-encoded, or dropped, each with its reason.
+//!
+//! Pure. The rules are the target broker's (`LogValidator`, `ProduceRequest.validateRecords`): what it would
+//! refuse, silently recompress, or store with other contents must not be forwarded as it is.
+
+use std::collections::VecDeque;
+
+use kmirror_protocol::wire::batch::{Batch, Codec, Entry, TimestampType};
+
+use crate::ids::SourceOffset;
+
+/// Why a batch cannot, or should not, go to the target as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReencodeReason {
+    /// Record offsets have gaps (compaction, expired transactions): brokers accept dense batches only.
+    Gaps,
+    /// The first records of the batch are at the target already: mirroring resumed inside it.
+    ResumedInside,
+    /// The source stamps records on append; forwarded, they would get their producer's timestamps back.
+    LogAppendTime,
+    /// Message format 0 or 1: brokers accept only format 2 in today's Produce requests.
+    OldFormat,
+    /// Larger than the target takes.
+    TooLarge,
+    /// Small batches are merged while catching up: each batch costs the target broker about 20 us of CPU.
+    SmallBatches,
+}
+
+impl ReencodeReason {
+    /// Every reason, in the order of [`ReencodeReason::index`].
+    pub const ALL: [Self; 6] = [
+        Self::Gaps,
+        Self::ResumedInside,
+        Self::LogAppendTime,
+        Self::OldFormat,
+        Self::TooLarge,
+        Self::SmallBatches,
+    ];
+
+    /// The reason as it stands in metrics and summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gaps => "gaps",
+            Self::ResumedInside => "resumed-inside",
+            Self::LogAppendTime => "log-append-time",
+            Self::OldFormat => "old-format",
+            Self::TooLarge => "too-large",
+            Self::SmallBatches => "small-batches",
+        }
+    }
+}
+
+/// Why a batch does not go to the target at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DropReason {
+    /// A transaction marker or another control batch: it has a meaning in the source's log only.
+    Control,
+    /// Data of an aborted transaction, under `isolation.level=read_committed`.
+    Aborted,
+    /// No record left in it: the broker kept it for the producer's state.
+    Empty,
+    /// Deleted at the source before it was mirrored.
+    Lost,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Control, Self::Aborted, Self::Empty, Self::Lost];
+
+    /// The reason as it stands in metrics and summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Aborted => "aborted",
+            Self::Empty => "empty",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What the target demands of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetRules {
+    /// The largest batch the target topic takes (`max.message.bytes`) and one request may hold.
+    pub max_batch_bytes: usize,
+    /// Whether the target topic keeps the producer's timestamps (`message.timestamp.type=CreateTime`).
+    pub keeps_create_time: bool,
+}
+
+/// What to do with one entry of a fetched log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Only its header is rewritten.
+    Forward,
+    /// Records are decoded and encoded again.
+    Reencode(ReencodeReason),
+    /// It does not go to the target.
+    Drop(DropReason),
+}
+
+/// Decides about one entry, of which the records before `from` are not wanted.
+pub fn decide(entry: &Entry, from: SourceOffset, rules: &TargetRules) -> Verdict {
+    let batch = match entry {
+        Entry::Legacy(_) => return Verdict::Reencode(ReencodeReason::OldFormat),
+        Entry::Batch(batch) => batch,
+    };
+    let header = &batch.header;
+    if header.is_control() {
+        Verdict::Drop(DropReason::Control)
+    } else if header.record_count == 0 {
+        Verdict::Drop(DropReason::Empty)
+    } else if header.base_offset < from.0 {
+        Verdict::Reencode(ReencodeReason::ResumedInside)
+    } else if !header.is_dense() {
+        Verdict::Reencode(ReencodeReason::Gaps)
+    } else if header.timestamp_type() == TimestampType::LogAppend && rules.keeps_create_time {
+        Verdict::Reencode(ReencodeReason::LogAppendTime)
+    } else if header.total_len() > rules.max_batch_bytes && header.record_count > 1 {
+        Verdict::Reencode(ReencodeReason::TooLarge)
+    } else {
+        Verdict::Forward
+    }
+}
+
+/// One step towards the target, in log order.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this batch with a rewritten header.
+    Forward(Batch),
+    /// Encode these entries again, leaving out records before `from`.
+    Reencode {
+        /// The reason that is counted.
+        reason: ReencodeReason,
+        /// Consecutive entries.
+        entries: Vec<Entry>,
+        /// Records before this are left out.
+        from: SourceOffset,
+    },
+    /// Nothing of the log before `next` is left to send.
+    Skip {
+        /// Why.
+        reason: DropReason,
+        /// The first source offset behind what was dropped.
+        next: SourceOffset,
+        /// Its size at the source.
+        bytes: usize,
+    },
+}
+
+/// Batches below this are merged with their neighbours when several are at hand: uncompressed ones.
+/// `benches/RESULTS.md` has the measurements behind these three numbers.
+const MERGE_BELOW_BYTES_PLAIN: usize = 32 << 10;
+/// The same for compressed ones, where merging means decoding and encoding.
+const MERGE_BELOW_BYTES_COMPRESSED: usize = 4 << 10;
+/// A merge takes in at most this many bytes: larger batches gain the broker nothing more.
+const MERGE_INPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Cuts fetched entries into steps. Small batches are merged only with neighbours that are already here: a live
+/// record is never held back.
+#[derive(Debug)]
+pub struct Planner {
+    rules: TargetRules,
+    steps: VecDeque<Step>,
+    group: Vec<Entry>,
+    group_from: SourceOffset,
+    group_bytes: usize,
+    group_reason: Option<ReencodeReason>,
+}
+
+impl Planner {
+    /// A planner for one fetched stretch of one partition.
+    pub fn new(rules: TargetRules) -> Self {
+        Self {
+            rules,
+            steps: VecDeque::new(),
+            group: Vec::new(),
+            group_from: SourceOffset(0),
+            group_bytes: 0,
+            group_reason: None,
+        }
+    }
+
+    /// Takes the next entry of the log; its records before `from` are not wanted.
+    pub fn push(&mut self, entry: Entry, from: SourceOffset) {
+        match decide(&entry, from, &self.rules) {
+            Verdict::Drop(reason) => self.drop_entry(&entry, reason),
+            Verdict::Reencode(reason) => self.join(entry, from, Some(reason)),
+            Verdict::Forward => match entry {
+                Entry::Batch(batch) if !is_small(&batch) => {
+                    self.close_group();
+                    self.steps.push_back(Step::Forward(batch));
+                }
+                entry => self.join(entry, from, None),
+            },
+        }
+    }
+
+    /// Drops an entry for a reason that its bytes alone do not tell.
+    pub fn drop_entry(&mut self, entry: &Entry, reason: DropReason) {
+        self.close_group();
+        let next = SourceOffset(entry.last_offset() + 1);
+        self.steps.push_back(Step::Skip { reason, next, bytes: entry.size() });
+    }
+
+    /// The steps for everything pushed.
+    pub fn finish(mut self) -> VecDeque<Step> {
+        self.close_group();
+        self.steps
+    }
+
+    /// Adds an entry to the group that will be encoded together. Without a `reason` it could go alone as it is.
+    fn join(&mut self, entry: Entry, from: SourceOffset, reason: Option<ReencodeReason>) {
+        let full = self.group_bytes + entry.size() > MERGE_INPUT_BYTES_MAX;
+        let other_codec = self.group.last().is_some_and(|last| codec(last) != codec(&entry));
+        if full || other_codec {
+            self.close_group();
+        }
+        if self.group.is_empty() {
+            self.group_from = from;
+        }
+        self.group_bytes += entry.size();
+        self.group_reason = self.group_reason.or(reason);
+        self.group.push(entry);
+    }
+
+    fn close_group(&mut self) {
+        let entries = std::mem::take(&mut self.group);
+        let reason = self.group_reason.take();
+        self.group_bytes = 0;
+        let many = entries.len() > 1;
+        let step = match (reason, single_batch(entries)) {
+            (None, Ok(batch)) => Step::Forward(batch),
+            (reason, Ok(batch)) => self.reencode(reason, vec![Entry::Batch(batch)]),
+            (_, Err(entries)) if entries.is_empty() => return,
+            (reason, Err(entries)) => {
+                debug_assert!(many || reason.is_some(), "one batch alone goes as it is");
+                self.reencode(reason, entries)
+            }
+        };
+        self.steps.push_back(step);
+    }
+
+    fn reencode(&self, reason: Option<ReencodeReason>, entries: Vec<Entry>) -> Step {
+        Step::Reencode { reason: reason.unwrap_or(ReencodeReason::SmallBatches), entries, from: self.group_from }
+    }
+}
+
+/// The one batch, if there is exactly one entry and it is of format 2.
+fn single_batch(mut entries: Vec<Entry>) -> Result<Batch, Vec<Entry>> {
+    if entries.len() != 1 {
+        return Err(entries);
+    }
+    match entries.pop() {
+        Some(Entry::Batch(batch)) => Ok(batch),
+        other => Err(other.into_iter().collect()),
+    }
+}
+
+fn is_small(batch: &Batch) -> bool {
+    let limit = match batch.header.codec() {
+        Ok(Codec::None) => MERGE_BELOW_BYTES_PLAIN,
+        Ok(_) => MERGE_BELOW_BYTES_COMPRESSED,
+        Err(_) => 0,
+    };
+    batch.header.total_len() < limit
+}
+
+/// The codec of an entry; old formats name theirs message by message.
+fn codec(entry: &Entry) -> Option<Codec> {
+    match entry {
+        Entry::Batch(batch) => batch.header.codec().ok(),
+        Entry::Legacy(_) => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! Newtypes that keep the two sides of a mirror apart.
+//!
+//! The worst mistake a mirror can make is to take a source offset for a target offset. These types make it a
+//! compile error. They know nothing of clusters or connections.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A log offset in a partition of the source cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceOffset(pub i64);
+
+/// A log offset in a partition of the target cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetOffset(pub i64);
+
+impl fmt::Display for SourceOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for TargetOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A topic partition of the source cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourcePartition {
+    /// The topic's name at the source.
+    pub topic: Arc<str>,
+    /// The partition's index.
+    pub partition: i32,
+}
+
+impl fmt::Display for SourcePartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}

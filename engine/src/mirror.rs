@@ -1,0 +1,112 @@
+//! The door for programs that embed the engine: a plan in, a handle out.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use kmirror_protocol::net::BufferPool;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::clients::Clients;
+use crate::control::{Flow, Refusal, SeenClusters, Shared};
+use crate::flow::drive::Workers;
+use crate::metrics;
+use crate::plan::Plan;
+use crate::status::{FlowStatus, Status};
+
+/// A mirror that runs. Dropping it stops it at once; [`Mirror::stop`] stops it in good order.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use kmirror_engine::{Mirror, plan::{Plan, PlanArgs}};
+///
+/// let text = std::fs::read_to_string("mm2.properties")?;
+/// let plan = Plan::from_properties(&text, "mm2.properties", &PlanArgs::default())?;
+/// let mirror = Mirror::start(plan);
+/// while !mirror.status().is_synced() {
+///     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+/// }
+/// mirror.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Mirror {
+    status: Arc<Status>,
+    stop: CancellationToken,
+    flows: JoinSet<Result<(), Refusal>>,
+}
+
+impl Mirror {
+    /// Starts every enabled flow of the plan. Must be called inside a tokio runtime with I/O and time enabled.
+    ///
+    /// Returns at once: whether and how the flows run is in [`Mirror::status`].
+    pub fn start(plan: Plan) -> Self {
+        let plan = Arc::new(plan);
+        let shared = Shared {
+            pool: BufferPool::new(plan.buffer_bytes),
+            workers: Arc::new(Workers::new(available_parallelism().map_or(1, usize::from))),
+            seen: Arc::new(SeenClusters::default()),
+            stop: CancellationToken::new(),
+            plan: Arc::clone(&plan),
+        };
+        let mut status = Status { flows: Vec::new() };
+        let mut flows = JoinSet::new();
+        for flow_plan in plan.enabled_flows() {
+            let flow_status =
+                Arc::new(FlowStatus::new(flow_plan.source.shared(), flow_plan.target.shared()));
+            status.flows.push(Arc::clone(&flow_status));
+            let flow = Flow {
+                clients: Clients::new(flow_plan, &shared.pool),
+                shared: shared.clone(),
+                plan: Arc::new(flow_plan.clone()),
+                status: flow_status,
+            };
+            flows.spawn(flow.run());
+        }
+        Self { status: Arc::new(status), stop: shared.stop, flows }
+    }
+
+    /// What the flows are doing. Stays readable after the mirror is gone.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// The numbers of [`Mirror::status`] in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        metrics::render(&self.status)
+    }
+
+    /// Waits until a flow is refused; for ever, if none is.
+    ///
+    /// # Errors
+    /// The refusal. The other flows go on until the mirror is stopped or dropped.
+    pub async fn refused(&mut self) -> Refusal {
+        while let Some(ended) = self.flows.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(refusal)) => return refusal,
+                Err(panic) => error!("a flow ended badly: {panic}"),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Stops in good order: nothing more is fetched, what is in flight is awaited, progress is written.
+    ///
+    /// # Errors
+    /// A refusal that nobody was told about yet.
+    pub async fn stop(mut self) -> Result<(), Refusal> {
+        self.stop.cancel();
+        let mut result = Ok(());
+        while let Some(ended) = self.flows.join_next().await {
+            match ended {
+                Ok(Err(refusal)) => result = Err(refusal),
+                Ok(Ok(())) => {}
+                Err(panic) => error!("a flow ended badly: {panic}"),
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,322 @@
+//! What a running mirror tells about itself: counters that the flows write and anybody may read.
+//!
+//! Writers are the lanes (one per flow); readers are the commit task, the command line, metrics. All numbers are
+//! atomics, so reading never holds up the data path.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::flow::rewrite::{DropReason, ReencodeReason};
+use crate::ids::{SourceOffset, SourcePartition};
+
+/// What a partition is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PartitionState {
+    /// Records are being mirrored, or there are none to mirror.
+    Running,
+    /// Something failed; it is retried. The note says what.
+    Retrying,
+    /// It does not go on by itself. The note says why.
+    Stopped,
+}
+
+impl PartitionState {
+    fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Running,
+            1 => Self::Retrying,
+            _ => Self::Stopped,
+        }
+    }
+
+    /// The state as it stands in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One partition's numbers.
+#[derive(Debug)]
+pub struct PartitionStatus {
+    /// The partition at the source.
+    pub source: SourcePartition,
+    /// The topic it is mirrored to.
+    pub target_topic: Arc<str>,
+    start: SourceOffset,
+    acknowledged_next: AtomicI64,
+    high_watermark: AtomicI64,
+    goal: AtomicI64,
+    records: AtomicU64,
+    bytes: AtomicU64,
+    lost: AtomicU64,
+    state: AtomicU8,
+    note: Mutex<Option<Arc<str>>>,
+}
+
+impl PartitionStatus {
+    /// A partition whose records before `start` need no mirroring. `goal` is the end offset that
+    /// `--until-synced` waits for.
+    pub fn new(
+        source: SourcePartition,
+        target_topic: Arc<str>,
+        start: SourceOffset,
+        goal: SourceOffset,
+    ) -> Self {
+        Self {
+            source,
+            target_topic,
+            start,
+            acknowledged_next: AtomicI64::new(start.0),
+            high_watermark: AtomicI64::new(goal.0),
+            goal: AtomicI64::new(goal.0),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            state: AtomicU8::new(0),
+            note: Mutex::new(None),
+        }
+    }
+
+    /// Every source record before this offset is at the target or was dropped on purpose.
+    pub fn acknowledged_next(&self) -> SourceOffset {
+        SourceOffset(self.acknowledged_next.load(Ordering::Acquire))
+    }
+
+    /// The source offset that mirroring of it began with.
+    pub fn start(&self) -> SourceOffset {
+        self.start
+    }
+
+    /// Whether anything was acknowledged or passed over since mirroring of it began.
+    pub fn has_moved(&self) -> bool {
+        self.acknowledged_next() != self.start
+    }
+
+    /// The end of the source partition as last seen.
+    pub fn high_watermark(&self) -> SourceOffset {
+        SourceOffset(self.high_watermark.load(Ordering::Relaxed))
+    }
+
+    /// The end of the source partition when mirroring of it began.
+    pub fn goal(&self) -> SourceOffset {
+        SourceOffset(self.goal.load(Ordering::Relaxed))
+    }
+
+    /// Source records not yet acknowledged by the target, as offsets (gaps and markers count).
+    pub fn lag(&self) -> i64 {
+        (self.high_watermark().0 - self.acknowledged_next().0).max(0)
+    }
+
+    /// Whether the partition reached the end it had when mirroring began.
+    pub fn is_synced(&self) -> bool {
+        self.acknowledged_next() >= self.goal()
+    }
+
+    /// Records acknowledged by the target.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of batches acknowledged by the target, as they went over the wire.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Source offsets that could not be mirrored: expired, truncated, or of a topic that was deleted.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> PartitionState {
+        PartitionState::from_code(self.state.load(Ordering::Relaxed))
+    }
+
+    /// Why it is retrying or stopped.
+    pub fn note(&self) -> Option<Arc<str>> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_acknowledged(&self, next: SourceOffset, records: u64, bytes: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.acknowledged_next.store(next.0, Ordering::Release);
+    }
+
+    pub(crate) fn set_high_watermark(&self, offset: SourceOffset) {
+        self.high_watermark.store(offset.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lower_goal(&self, offset: SourceOffset) {
+        self.goal.fetch_min(offset.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_lost(&self, offsets: u64) {
+        self.lost.fetch_add(offsets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_state(&self, state: PartitionState, note: Option<Arc<str>>) {
+        self.state.store(state as u8, Ordering::Relaxed);
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+}
+
+/// Batches, records and bytes of one kind.
+#[derive(Debug, Default)]
+pub struct Tally {
+    batches: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn add(&self, batches: u64, bytes: u64) {
+        self.batches.fetch_add(batches, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Source batches counted.
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+
+    /// Their bytes at the source.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What one flow did so far.
+#[derive(Debug, Default)]
+pub struct FlowCounters {
+    /// Batches that went as they were.
+    pub forwarded: Tally,
+    reencoded: [Tally; ReencodeReason::ALL.len()],
+    dropped: [Tally; DropReason::ALL.len()],
+    recoveries: AtomicU64,
+    possible_duplicates: AtomicU64,
+}
+
+impl FlowCounters {
+    /// Batches that were re-encoded for this reason.
+    pub fn reencoded(&self, reason: ReencodeReason) -> &Tally {
+        &self.reencoded[reason as usize]
+    }
+
+    /// Batches that were dropped for this reason.
+    pub fn dropped(&self, reason: DropReason) -> &Tally {
+        &self.dropped[reason as usize]
+    }
+
+    /// How often a partition had to ask the target what it holds.
+    pub fn recoveries(&self) -> u64 {
+        self.recoveries.load(Ordering::Relaxed)
+    }
+
+    /// At most this many records may be at the target twice.
+    pub fn possible_duplicates(&self) -> u64 {
+        self.possible_duplicates.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_recovery(&self) {
+        self.recoveries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_possible_duplicates(&self, records: u64) {
+        self.possible_duplicates.fetch_add(records, Ordering::Relaxed);
+    }
+}
+
+/// One flow: its counters and its partitions.
+#[derive(Debug)]
+pub struct FlowStatus {
+    /// The source cluster's alias.
+    pub source: Arc<str>,
+    /// The target cluster's alias.
+    pub target: Arc<str>,
+    /// What it did so far.
+    pub counters: FlowCounters,
+    partitions: RwLock<BTreeMap<SourcePartition, Arc<PartitionStatus>>>,
+    trouble: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
+    discovered: std::sync::atomic::AtomicBool,
+}
+
+impl FlowStatus {
+    pub(crate) fn new(source: Arc<str>, target: Arc<str>) -> Self {
+        Self {
+            source,
+            target,
+            counters: FlowCounters::default(),
+            partitions: RwLock::default(),
+            trouble: Mutex::default(),
+            discovered: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    /// `source->target`.
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.source, self.target)
+    }
+
+    /// The partitions being mirrored, by source topic and index.
+    pub fn partitions(&self) -> Vec<Arc<PartitionStatus>> {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    /// What cannot be done at the moment, by the topic (or other thing) it concerns.
+    pub fn trouble(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the topics of the source were listed at least once.
+    pub fn is_discovered(&self) -> bool {
+        self.discovered.load(Ordering::Acquire)
+    }
+
+    /// Whether every partition known reached the end it had when it was found, and no topic is in trouble.
+    pub fn is_synced(&self) -> bool {
+        self.is_discovered()
+            && self.trouble().is_empty()
+            && self.partitions().iter().all(|partition| partition.is_synced())
+    }
+
+    pub(crate) fn set_discovered(&self) {
+        self.discovered.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_trouble(&self, about: &Arc<str>, what: Option<Arc<str>>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => trouble.insert(Arc::clone(about), what),
+            None => trouble.remove(about),
+        };
+    }
+
+    pub(crate) fn insert(&self, partition: Arc<PartitionStatus>) {
+        let mut partitions = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        partitions.insert(partition.source.clone(), partition);
+    }
+
+    pub(crate) fn remove(&self, partition: &SourcePartition) {
+        self.partitions.write().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+}
+
+/// The whole mirror.
+#[derive(Debug)]
+pub struct Status {
+    /// Its flows, in the order of the plan.
+    pub flows: Vec<Arc<FlowStatus>>,
+}
+
+impl Status {
+    /// Whether every flow is synced, see [`FlowStatus::is_synced`].
+    pub fn is_synced(&self) -> bool {
+        self.flows.iter().all(|flow| flow.is_synced())
+    }
+}
