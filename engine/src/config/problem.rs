@@ -199,7 +199,9 @@ pub enum Problem {
         topic: String,
     },
     /// Two aliases with a bootstrap server in common, with a flow between them.
-    #[error("`{first}` and `{second}` have the bootstrap server {server} in common: they are the same cluster")]
+    #[error(
+        "`{first}` and `{second}` have the bootstrap server {server} in common: they are the same cluster"
+    )]
     SameCluster {
         /// One alias.
         first: String,
@@ -207,6 +209,16 @@ pub enum Problem {
         second: String,
         /// The address.
         server: String,
+    },
+    /// Two aliases whose clusters say that they are one, with a flow between them.
+    #[error("`{first}` and `{second}` are the same cluster: both have the id {cluster_id}")]
+    SameClusterId {
+        /// One alias.
+        first: String,
+        /// The other.
+        second: String,
+        /// The id.
+        cluster_id: String,
     },
 }
 
@@ -216,7 +228,10 @@ fn pattern_of(error: &RenameError) -> String {
 }
 
 fn loop_text(path: &[String], topic: &str) -> String {
-    format!("these flows form a loop: {}. A topic `{topic}` would be mirrored round and round", path.join(" -> "))
+    format!(
+        "these flows form a loop: {}. A topic `{topic}` would be mirrored round and round",
+        path.join(" -> ")
+    )
 }
 
 /// How much a finding matters.
@@ -311,9 +326,9 @@ pub enum Notice {
         /// The key.
         key: &'static str,
         /// What was asked for.
-        asked: usize,
+        asked: i32,
         /// What is used.
-        used: usize,
+        used: i32,
     },
     /// Quotes belong to the value.
     #[error("the quotes are part of the value, and no topic name has any")]
@@ -354,16 +369,16 @@ pub enum Notice {
         /// The error it would be.
         problem: Box<Problem>,
     },
-    /// Text that was damaged or cut short.
-    #[error("{what}")]
-    Text {
-        /// What is odd about it.
-        what: &'static str,
-    },
+    /// `A -> B.topics`: to Java the key ends at the first blank.
+    #[error("taken for a flow's key; MirrorMaker 2 would take only what is before the blank for the key")]
+    SpacedArrow,
 }
 
 fn possible_loop_text(path: &[String]) -> String {
-    format!("these flows may form a loop: {}. Whether a topic goes round depends on the topics", path.join(" -> "))
+    format!(
+        "these flows may form a loop: {}. Whether a topic goes round depends on the topics",
+        path.join(" -> ")
+    )
 }
 
 impl Notice {
@@ -373,6 +388,7 @@ impl Notice {
             | Self::Ignored { .. }
             | Self::NotDone { .. }
             | Self::BeyondMirrorMaker
+            | Self::SpacedArrow
             | Self::HeldToBudget { .. } => Severity::Info,
             Self::UnknownKey
             | Self::WrongPlace
@@ -383,8 +399,7 @@ impl Notice {
             | Self::SeparatorInAlias { .. }
             | Self::PossibleLoop { .. }
             | Self::SharedServer { .. }
-            | Self::Allowed { .. }
-            | Self::Text { .. } => Severity::Warning,
+            | Self::Allowed { .. } => Severity::Warning,
         }
     }
 }

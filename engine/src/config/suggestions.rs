@@ -4,7 +4,7 @@
 const WORD_MAX: usize = 96;
 
 /// The candidate nearest to a word, if one is near enough to be meant. The first of equals wins.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match word.chars().count() {
         0..=2 => return None,
         3..=5 => 1,
@@ -38,10 +38,8 @@ fn distance(left: &str, right: &str) -> usize {
             let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX - 1);
             let replaced = at(&last, column) + usize::from(a != b);
             let mut best = replaced.min(at(&last, column + 1) + 1).min(at(&current, column) + 1);
-            let swapped = row > 0
-                && column > 0
-                && left.get(row - 1) == Some(&b)
-                && right.get(column - 1) == Some(&a);
+            let swapped =
+                row > 0 && column > 0 && left.get(row - 1) == Some(&b) && right.get(column - 1) == Some(&a);
             if swapped {
                 best = best.min(at(&before_last, column - 1) + 1);
             }

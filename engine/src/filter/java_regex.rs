@@ -207,7 +207,8 @@ impl Translator {
             return Err(PatternError::TooLarge { what: "groups nest too deep", limit: NESTING_MAX });
         }
         let group = OpenGroup { at: self.at + 1, flags_before: self.flags };
-        let prefix = ["(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!"].into_iter().find(|text| self.starts_with(text));
+        let prefix =
+            ["(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!"].into_iter().find(|text| self.starts_with(text));
         if let Some(prefix) = prefix {
             self.out.push_str(prefix);
             self.at += prefix.chars().count();
@@ -352,7 +353,8 @@ impl Translator {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.invalid("a `{` that begins no count"));
         }
-        let limit = PatternError::TooLarge { what: "a count in braces is too large", limit: REPEAT_MAX as usize };
+        let limit =
+            PatternError::TooLarge { what: "a count in braces is too large", limit: REPEAT_MAX as usize };
         digits.parse().ok().filter(|count| *count <= REPEAT_MAX).ok_or(limit)
     }
 }

@@ -4,6 +4,7 @@
 //! `DefaultConfigPropertyFilter` read them. Pure: knows neither clusters nor the option table.
 
 pub mod java_regex;
+pub(crate) mod language;
 mod patterns;
 
 use std::fmt;

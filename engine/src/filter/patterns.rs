@@ -38,12 +38,19 @@ pub struct PatternList {
     rules: Vec<Rule>,
     /// Entries without any special character, by name.
     literals: HashMap<Arc<str>, usize>,
-    /// The others, with the index of their rule.
-    regexes: Vec<(usize, Regex)>,
+    /// The others.
+    expressions: Vec<Expression>,
     /// The first entry that is `.*`.
     all: Option<usize>,
-    /// What `regex-automata` would have to match for each of `regexes`.
-    translated: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Expression {
+    /// Its index among the rules.
+    rule: usize,
+    /// The pattern as it was translated.
+    text: String,
+    regex: Regex,
 }
 
 impl PatternList {
@@ -62,15 +69,19 @@ impl PatternList {
         }
     }
 
-    fn compile_each(items: &[String], origin: &Origin) -> Result<Self, Vec<(String, PatternError)>> {
-        let mut list = Self {
+    /// A list that matches nothing.
+    pub(crate) fn empty(origin: &Origin) -> Self {
+        Self {
             origin: origin.clone(),
-            rules: Vec::with_capacity(items.len()),
+            rules: Vec::new(),
             literals: HashMap::new(),
-            regexes: Vec::new(),
+            expressions: Vec::new(),
             all: None,
-            translated: Vec::new(),
-        };
+        }
+    }
+
+    fn compile_each(items: &[String], origin: &Origin) -> Result<Self, Vec<(String, PatternError)>> {
+        let mut list = Self::empty(origin);
         let mut errors = Vec::new();
         // In the joined expression a flag set in one entry, `(?i)`, goes on to the end.
         let mut flags = Flags::default();
@@ -97,8 +108,7 @@ impl PatternList {
         }
         let translation = java_regex::translate(item, flags)?;
         let regex = compile_whole(&translation.text)?;
-        self.regexes.push((index, regex));
-        self.translated.push(translation.text);
+        self.expressions.push(Expression { rule: index, text: translation.text, regex });
         Ok(translation.flags_after)
     }
 
@@ -113,9 +123,9 @@ impl PatternList {
         if let Some(rule) = self.all.and_then(|index| self.rules.get(index)) {
             return Ok(Some(rule));
         }
-        for (index, regex) in &self.regexes {
-            let Some(rule) = self.rules.get(*index) else { continue };
-            match regex.is_match(name) {
+        for expression in &self.expressions {
+            let Some(rule) = self.rules.get(expression.rule) else { continue };
+            match expression.regex.is_match(name) {
                 Ok(true) => return Ok(Some(rule)),
                 Ok(false) => {}
                 Err(_) => return Err(rule),
@@ -134,12 +144,25 @@ impl PatternList {
         &self.rules
     }
 
-    /// The list as expressions for an automaton: escaped names, and translated patterns.
-    pub(crate) fn expressions(&self) -> Vec<String> {
+    /// The list as expressions for an automaton: names escaped, patterns translated.
+    pub(super) fn automaton_expressions(&self) -> Vec<String> {
         let mut all: Vec<String> = self.literals.keys().map(|name| java_regex::escape(name)).collect();
         all.extend(self.all.map(|_| String::from("(?s:.*)")));
-        all.extend(self.translated.iter().cloned());
+        all.extend(self.expressions.iter().map(|expression| expression.text.clone()));
         all
+    }
+
+    /// The entries that are patterns, each as it was written and as it was translated.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.expressions.iter().filter_map(|expression| {
+            let rule = self.rules.get(expression.rule)?;
+            Some((&*rule.pattern, expression.text.as_str()))
+        })
+    }
+
+    /// The entries that are names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.literals.keys().map(|name| &**name)
     }
 }
 

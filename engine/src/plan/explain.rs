@@ -218,8 +218,8 @@ fn decide_topic(
     match flow.decide(topic.name) {
         Err(why) => Outcome::NotMirrored(why),
         Ok((target_topic, rule)) => {
-            let change =
-                target_topics.map(|topics| target_change(topics.get(&target_topic).copied(), topic.partitions));
+            let change = target_topics
+                .map(|topics| target_change(topics.get(&target_topic).copied(), topic.partitions));
             Outcome::Mirrored { target_topic, partitions: topic.partitions, rule: rule.cloned(), change }
         }
     }

@@ -3,6 +3,7 @@
 //! The rules are those of MirrorMaker 2's `DefaultReplicationPolicy` and `IdentityReplicationPolicy`, method by method,
 //! plus a rename of our own in front of them. Pure: names in, names out.
 
+mod language;
 mod rename;
 
 use std::fmt;
@@ -174,13 +175,13 @@ impl ReplicationPolicy {
 
     /// Whether, and why, a topic is internal (`isInternalTopic`).
     pub fn internal_topic(&self, topic: &str) -> Option<InternalTopic> {
-        let internal_suffix = topic
-            .strip_suffix("internal")
-            .is_some_and(|before| before.ends_with(self.internal_separator()));
+        let internal_suffix =
+            topic.strip_suffix("internal").is_some_and(|before| before.ends_with(self.internal_separator()));
         let connect_suffix = topic.ends_with("-internal") || topic.ends_with(".internal");
         if topic.starts_with("__") || topic.starts_with('.') {
             Some(InternalTopic::Kafka)
-        } else if (topic.starts_with("mm2") && internal_suffix) || topic.ends_with(&self.checkpoints_suffix()) {
+        } else if (topic.starts_with("mm2") && internal_suffix) || topic.ends_with(&self.checkpoints_suffix())
+        {
             Some(InternalTopic::MirrorMaker)
         } else if self.internal_topics == InternalTopicRules::UpTo3 && (internal_suffix || connect_suffix) {
             Some(InternalTopic::InternalSuffix)
@@ -198,7 +199,11 @@ fn looks_like_heartbeats(topic: &str) -> bool {
 /// Whether a cluster would take a topic of this name (`Topic.validate`).
 pub fn is_legal_topic_name(name: &str) -> bool {
     let legal_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    !name.is_empty() && name != "." && name != ".." && name.len() <= TOPIC_NAME_MAX && name.bytes().all(legal_byte)
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && name.len() <= TOPIC_NAME_MAX
+        && name.bytes().all(legal_byte)
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub struct Rename {
     pub pattern: Arc<str>,
     /// The replacement as it was written.
     pub replacement: Arc<str>,
+    /// The expression as it was translated.
+    translated: String,
     regex: Regex,
     pieces: Vec<Piece>,
 }
@@ -57,14 +59,19 @@ impl Rename {
     /// # Errors
     /// An expression or a replacement that Java would refuse, or that cannot be expressed.
     pub fn compile(pattern: &str, replacement: &str) -> Result<Self, RenameError> {
-        let translation =
-            java_regex::translate(pattern, Flags::default()).map_err(RenameError::Pattern)?;
+        let translation = java_regex::translate(pattern, Flags::default()).map_err(RenameError::Pattern)?;
         let regex = RegexBuilder::new(&format!(r"\A(?:{})\z", translation.text))
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
             .map_err(|error| RenameError::Pattern(PatternError::Refused { reason: error.to_string() }))?;
         let pieces = parse_replacement(replacement, &regex)?;
-        Ok(Self { pattern: Arc::from(pattern), replacement: Arc::from(replacement), regex, pieces })
+        let (pattern, replacement) = (Arc::from(pattern), Arc::from(replacement));
+        Ok(Self { pattern, replacement, translated: translation.text, regex, pieces })
+    }
+
+    /// The expression as it was translated.
+    pub(crate) fn expression(&self) -> &str {
+        &self.translated
     }
 
     /// The new name, if the expression matches the whole of the old one.
@@ -139,7 +146,8 @@ fn parse_group(rest: &[char], regex: &Regex) -> Result<Option<(Piece, usize)>, R
 
 /// Digits go on belonging to the number for as long as there is a group of that number.
 fn numbered_group(rest: &[char], groups: usize) -> Result<Option<(usize, usize)>, RenameError> {
-    let mut digits = rest.iter().map_while(|c| c.to_digit(10)).filter_map(|digit| usize::try_from(digit).ok());
+    let mut digits =
+        rest.iter().map_while(|c| c.to_digit(10)).filter_map(|digit| usize::try_from(digit).ok());
     let Some(mut group) = digits.next() else { return Ok(None) };
     if group >= groups {
         return Err(RenameError::NoSuchGroup { group: group.to_string() });

@@ -59,7 +59,8 @@ pub static RETRY_BACKOFF: Opt =
     Opt::used("retry.backoff.ms", ANY, MILLIS, "100", "The first pause before asking again.");
 /// Longest.
 pub static RETRY_BACKOFF_MAX: Opt =
-    Opt::used("retry.backoff.max.ms", ANY, MILLIS, "1000", "The longest pause before asking again.").since("3.7");
+    Opt::used("retry.backoff.max.ms", ANY, MILLIS, "1000", "The longest pause before asking again.")
+        .since("3.7");
 /// Refresh of metadata.
 pub static METADATA_MAX_AGE: Opt = Opt::used(
     "metadata.max.age.ms",
@@ -291,7 +292,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 ];
 
 /// The rows of this file, those that have their effect first.
-pub(super) fn rows() -> impl Iterator<Item = &'static Opt> {
+pub(super) fn clients_rows() -> impl Iterator<Item = &'static Opt> {
     let used: [&'static Opt; 30] = [
         &AUTO_OFFSET_RESET,
         &ISOLATION_LEVEL,

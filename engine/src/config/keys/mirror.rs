@@ -8,7 +8,8 @@ const SECONDS: Kind = Int { min: 1, max: 31_536_000 };
 const REPLICAS: Kind = Int { min: -1, max: i16::MAX as i64 };
 
 /// The cluster aliases.
-pub static CLUSTERS: Opt = Opt::used("clusters", Process, List, "", "Cluster aliases; every other key uses them.");
+pub static CLUSTERS: Opt =
+    Opt::used("clusters", Process, List, "", "Cluster aliases; every other key uses them.");
 /// Switches a flow on.
 pub static ENABLED: Opt =
     Opt::used("enabled", Flow, Bool, "false", "Whether records flow from the one cluster to the other.");
@@ -21,8 +22,13 @@ pub static NAME: Opt = Opt::used(
     "The connector's name, part of the key under which progress is stored.",
 );
 /// What is mirrored.
-pub static TOPICS: Opt =
-    Opt::used("topics", Flow, Patterns, ".*", "Topics to mirror: names and Java expressions for whole names.");
+pub static TOPICS: Opt = Opt::used(
+    "topics",
+    Flow,
+    Patterns,
+    ".*",
+    "Topics to mirror: names and Java expressions for whole names.",
+);
 /// What is not.
 pub static TOPICS_EXCLUDE: Opt = Opt::used(
     "topics.exclude",
@@ -238,9 +244,16 @@ pub static FEATURES: &[Opt] = &[
 
 const FILTERED: &str = "no Java class is run; kmirror has the filter of DefaultTopicFilter";
 const FORWARDED: &str = "no Java class is run; kmirror manages topics itself";
-const TRANSFORMED: &str = "kmirror does not run Connect transforms, and without them other records would arrive";
+const TRANSFORMED: &str =
+    "kmirror does not run Connect transforms, and without them other records would arrive";
 const CONVERTED: &str = "kmirror copies bytes, and with another converter other records would arrive";
 const BYTE_ARRAYS: &[&str] = &["org.apache.kafka.connect.converters.ByteArrayConverter"];
+
+/// The configuration providers; a value that one of them would have to supply is an error.
+pub const CONFIG_PROVIDERS: &str = "config.providers";
+/// Keys by which the configuration of a single connector is known.
+pub const CONNECTOR_KEYS: [&str; 3] =
+    ["connector.class", "source.cluster.alias", "source.cluster.bootstrap.servers"];
 
 const fn refused(name: &'static str, harmless: &'static [&'static str], reason: &'static str) -> Opt {
     Opt::used(name, Flow, Class, "", "").status(Status::RefusedUnless { harmless, reason })
@@ -271,7 +284,8 @@ static REFUSED: &[Opt] = &[
 const CONFIGS: &str = "goes with sync.topic.configs.enabled, which this version does not do";
 const ACLS: &str = "goes with sync.topic.acls.enabled, which this version does not do";
 const SYNCS: &str = "goes with emit.offset-syncs.enabled, which this version does not do";
-const GROUPS: &str = "goes with emit.checkpoints.enabled and sync.group.offsets.enabled, which this version does not do";
+const GROUPS: &str =
+    "goes with emit.checkpoints.enabled and sync.group.offsets.enabled, which this version does not do";
 const HEARTBEATS: &str = "goes with emit.heartbeats.enabled, which this version does not do";
 const METRICS: &str = "kmirror has no Java metrics";
 const CONNECTOR: &str = "kmirror is no Connect connector";
@@ -321,12 +335,12 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("target.cluster.alias", Flow, DEDICATED),
     ignored("readahead.queue.capacity", Flow, NEVER),
     ignored("offset.syncs.topic.*", Flow, NEVER),
-    ignored("config.providers", Process, "no configuration provider is run; a value that names one is refused"),
+    ignored(CONFIG_PROVIDERS, Process, "no configuration provider is run; a value that names one is refused"),
     ignored("config.providers.*", Process, "goes with config.providers"),
 ];
 
 /// The rows of this file, those that have their effect first.
-pub(super) fn rows() -> impl Iterator<Item = &'static Opt> {
+pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
     let used: [&'static Opt; 23] = [
         &CLUSTERS,
         &ENABLED,

@@ -134,7 +134,13 @@ pub struct Opt {
 }
 
 impl Opt {
-    const fn used(name: &'static str, scope: Scope, kind: Kind, default: &'static str, doc: &'static str) -> Self {
+    const fn used(
+        name: &'static str,
+        scope: Scope,
+        kind: Kind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         let (older_names, since): (&[&str], &str) = (&[], "2.4");
         Self { name, older_names, scope, kind, default, status: Status::Used, doc, since }
     }
@@ -175,7 +181,7 @@ const fn ignored(name: &'static str, scope: Scope, reason: &'static str) -> Opt 
 
 /// Every row, in the order of the reference page.
 static TABLE: LazyLock<Vec<&'static Opt>> = LazyLock::new(|| {
-    mirror::rows().chain(worker::rows()).chain(clients::rows()).chain(security::rows()).collect()
+    mirror_rows().chain(worker_rows()).chain(clients_rows()).chain(security_rows()).collect()
 });
 
 /// All options.

@@ -5,8 +5,13 @@ use super::Scope::Cluster;
 use super::{Opt, ignored};
 
 /// Where a cluster is.
-pub static BOOTSTRAP_SERVERS: Opt =
-    Opt::used("bootstrap.servers", Cluster, Servers, "", "Brokers to ask first; commas or semicolons between them.");
+pub static BOOTSTRAP_SERVERS: Opt = Opt::used(
+    "bootstrap.servers",
+    Cluster,
+    Servers,
+    "",
+    "Brokers to ask first; commas or semicolons between them.",
+);
 /// How connections are secured.
 pub static SECURITY_PROTOCOL: Opt = Opt::used(
     "security.protocol",
@@ -97,7 +102,7 @@ static UNUSED_KEYS: &[Opt] = &[
 ];
 
 /// The rows of this file, those that have their effect first.
-pub(super) fn rows() -> impl Iterator<Item = &'static Opt> {
+pub(super) fn security_rows() -> impl Iterator<Item = &'static Opt> {
     let used: [&'static Opt; 2] = [&BOOTSTRAP_SERVERS, &SECURITY_PROTOCOL];
     used.into_iter().chain(UNUSED_KEYS)
 }

@@ -60,7 +60,11 @@ static WITHOUT_MEANING: &[Opt] = &[
     Opt::used("exactly.once.source.support", Worker, Text, "", "").status(Status::Ignored {
         reason: "no transactions are written; every restart continues exactly behind the last record written",
     }),
-    ignored("offset.flush.timeout.ms", Worker, "progress is written beside the records and holds none of them up"),
+    ignored(
+        "offset.flush.timeout.ms",
+        Worker,
+        "progress is written beside the records and holds none of them up",
+    ),
     ignored("config.storage.*", Worker, STORES),
     ignored("status.storage.*", Worker, STORES),
     ignored("group.id", Worker, GROUP),
@@ -72,7 +76,11 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("worker.sync.timeout.ms", Worker, GROUP),
     ignored("worker.unsync.backoff.ms", Worker, GROUP),
     ignored("inter.worker.*", Worker, GROUP),
-    ignored("task.shutdown.graceful.timeout.ms", Worker, "a stop waits for what is under way, and is bounded"),
+    ignored(
+        "task.shutdown.graceful.timeout.ms",
+        Worker,
+        "a stop waits for what is under way, and is bounded",
+    ),
     ignored("topic.tracking.*", Worker, GROUP),
     ignored("topic.creation.enable", Worker, "topics are created as their sources are"),
     ignored("connector.client.config.override.policy", Worker, GROUP),
@@ -90,7 +98,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 ];
 
 /// The rows of this file, those that have their effect first.
-pub(super) fn rows() -> impl Iterator<Item = &'static Opt> {
+pub(super) fn worker_rows() -> impl Iterator<Item = &'static Opt> {
     let used: [&'static Opt; 5] = [
         &OFFSET_FLUSH_INTERVAL,
         &OFFSET_STORAGE_TOPIC,

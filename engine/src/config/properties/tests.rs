@@ -51,7 +51,8 @@ fn continuations() {
 
 #[test]
 fn line_ends_and_line_numbers() {
-    let lines: Vec<usize> = parse("\na=1\r\nb=2\rc=\\\n3\nd=4").entries.iter().map(|entry| entry.line).collect();
+    let lines: Vec<usize> =
+        parse("\na=1\r\nb=2\rc=\\\n3\nd=4").entries.iter().map(|entry| entry.line).collect();
     assert_eq!(lines, [2, 3, 4, 6]);
 }
 
@@ -92,7 +93,9 @@ fn write(entries: &[(String, String)]) -> String {
                 '\n' => "\\n".into(),
                 '\r' => "\\r".into(),
                 special if special.is_ascii() && !special.is_ascii_alphanumeric() => format!("\\{special}"),
-                other => other.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+                other => {
+                    other.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+                }
             })
             .collect()
     };

@@ -254,7 +254,8 @@ fn property_set(name: &str) -> Option<String> {
 
 /// General categories (`Lu`, `IsLu`, `gc=Lu`) and scripts (`IsLatin`, `script=Latin`).
 fn unicode_property(name: &str) -> Option<String> {
-    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_word =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if let Some((kind, value)) = name.split_once('=') {
         let kind = match kind.to_ascii_lowercase().as_str() {
             "sc" | "script" => "sc",

@@ -1,0 +1,99 @@
+//! What only the whole file can show: nothing to do, one cluster under two names, loops, features nobody does.
+
+use kmirror_protocol::net::Address;
+
+use super::reader::{Reader, Sourced};
+use super::settings::{FlowName, flow_places};
+use crate::config::keys::{self, Status};
+use crate::config::origin::Origin;
+use crate::config::problem::{Notice, Problem};
+use crate::plan::loops::{Loop, find_loops};
+use crate::plan::{ClusterPlan, FlowPlan, Plan};
+
+impl Reader<'_> {
+    /// Checks a plan as a whole. `some_enabled` tells whether any flow of the file is enabled, chosen or not.
+    pub(super) fn check(&mut self, plan: &Plan, some_enabled: bool) {
+        if plan.enabled_flows().next().is_none() {
+            let (problem, hint) = if some_enabled {
+                (Problem::NothingForTheseClusters, "`--clusters` takes the aliases of targets")
+            } else {
+                (Problem::NothingEnabled, "switch one on: `A->B.enabled = true`")
+            };
+            return self.error(None, problem, Some(hint.to_owned()));
+        }
+        self.check_shared_servers(plan);
+        self.check_loops(plan);
+        self.check_features(plan);
+    }
+
+    /// What the operator may allow: an error, or the finding that it was allowed.
+    fn unless_allowed(&mut self, plan: &Plan, problem: Problem, hint: &str) {
+        if plan.allow_same_cluster {
+            self.notice(None, Notice::Allowed { problem: Box::new(problem) }, None);
+        } else {
+            self.error(None, problem, Some(hint.to_owned()));
+        }
+    }
+
+    fn check_shared_servers(&mut self, plan: &Plan) {
+        let clusters: Vec<&ClusterPlan> = plan.clusters.values().collect();
+        for (index, one) in clusters.iter().enumerate() {
+            for other in clusters.iter().skip(index + 1) {
+                let shared =
+                    one.bootstrap.iter().find(|server| other.bootstrap.iter().any(|s| same(server, s)));
+                let Some(server) = shared.map(ToString::to_string) else { continue };
+                let (first, second) = (one.alias.to_string(), other.alias.to_string());
+                let connected = plan.enabled_flows().any(|flow| {
+                    let ends = [&flow.source, &flow.target];
+                    ends.contains(&&one.alias) && ends.contains(&&other.alias)
+                });
+                if connected {
+                    let hint = "mirroring a cluster to itself copies its records again and again; \
+                                `--allow-same-cluster` if you mean it";
+                    self.unless_allowed(plan, Problem::SameCluster { first, second, server }, hint);
+                } else {
+                    self.notice(None, Notice::SharedServer { first, second, server }, None);
+                }
+            }
+        }
+    }
+
+    fn check_loops(&mut self, plan: &Plan) {
+        let flows: Vec<&FlowPlan> = plan.enabled_flows().collect();
+        for found in find_loops(&flows, Clone::clone) {
+            let path = found.closed_path();
+            match found {
+                Loop { topic: Some(topic), .. } => {
+                    let hint = "with `topics` of each flow keep what comes from the one side from going back, or \
+                                use DefaultReplicationPolicy; `--allow-same-cluster` if you mean it";
+                    self.unless_allowed(plan, Problem::Loop { path, topic }, hint);
+                }
+                Loop { topic: None, .. } => self.notice(None, Notice::PossibleLoop { path }, None),
+            }
+        }
+    }
+
+    /// Tells what MirrorMaker 2 would do beside mirroring records, once for each thing.
+    fn check_features(&mut self, plan: &Plan) {
+        for opt in keys::FEATURES {
+            let Status::NotDone { what } = opt.status else { continue };
+            let mut asked_for: Option<Origin> = None;
+            for flow in plan.enabled_flows() {
+                let name = FlowName { source: flow.source.clone(), target: flow.target.clone() };
+                let Sourced { value, origin } = self.flag(&flow_places(&name), opt);
+                if value && asked_for.as_ref().is_none_or(|earlier| earlier.file_line().is_none()) {
+                    asked_for = Some(origin);
+                }
+            }
+            if let Some(origin) = asked_for {
+                let hint = Some(format!("`{} = false` if you do not need it", opt.name));
+                self.notice(Some(origin), Notice::NotDone { what }, hint);
+            }
+        }
+    }
+}
+
+/// Host names are the same in capitals and small letters.
+fn same(one: &Address, other: &Address) -> bool {
+    one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
+}
