@@ -5,7 +5,10 @@ import sys
 import time
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import (
+    AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic,
+    ResourcePatternType, ResourceType,
+)
 
 import common
 
@@ -69,6 +72,19 @@ def leader(admin, name, partition):
     return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].leader
 
 
+def allow(admin, resource, name, *operations):
+    """Lets everybody do these things to a topic, a group or the cluster; a name with * at the end is a prefix."""
+    kind = ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL
+    name = name if name == "*" else name.rstrip("*")
+    kind = ResourcePatternType.LITERAL if name == "*" else kind
+    bindings = [
+        AclBinding(ResourceType[resource], name, kind, "User:*", "*", AclOperation[operation], AclPermissionType.ALLOW)
+        for operation in operations
+    ]
+    for future in admin.create_acls(bindings).values():
+        future.result(30)
+
+
 def topic_list(admin):
     listed = admin.list_topics(timeout=20).topics
     return {name: list(topic.partitions) for name, topic in listed.items() if topic.error is None}
@@ -84,7 +100,7 @@ def wait(done, problem, seconds=30):
 
 COMMANDS = {
     "create": create, "delete": delete, "grow": grow, "topics": topics, "settings": settings, "alter": alter,
-    "held": held, "delete-records": delete_records, "leader": leader,
+    "held": held, "delete-records": delete_records, "leader": leader, "allow": allow,
 }
 
 if __name__ == "__main__":

@@ -42,20 +42,35 @@ pub(crate) struct Node {
 impl Node {
     /// Makes the node's files below `directory`; does not start it.
     pub(crate) fn create(settings: NodeSettings, directory: PathBuf) -> Result<Self> {
-        let data = directory.join("data");
-        fs::create_dir_all(&data)?;
-        let checkpoint = bootstrap_checkpoint(settings.version)?;
-        fs::copy(&checkpoint, data.join("bootstrap.checkpoint"))?;
-        let meta = format!(
-            "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
-            settings.cluster_id,
-            settings.id,
-            random_id()?
-        );
-        fs::write(data.join("meta.properties"), meta)?;
         let mut node = Self { settings, directory, process: None };
-        node.settings.properties.entry("log.dirs".to_owned()).or_insert_with(|| data.display().to_string());
+        let own = node.directory.display().to_string();
+        let properties = &mut node.settings.properties;
+        properties.entry("log.dirs".to_owned()).or_insert_with(|| "{dir}/data".to_owned());
+        for value in properties.values_mut() {
+            *value = value.replace("{dir}", &own);
+        }
+        node.format()?;
         Ok(node)
+    }
+
+    /// What `kafka-storage.sh format` does, in every directory the properties name.
+    fn format(&self) -> Result<()> {
+        let property = |name: &str| self.settings.properties.get(name);
+        let data: Vec<&str> = property("log.dirs").into_iter().flat_map(|dirs| dirs.split(',')).collect();
+        let metadata = property("metadata.log.dir").map_or_else(|| data[0], String::as_str);
+        for directory in data.iter().chain(std::iter::once(&metadata)).map(Path::new) {
+            fs::create_dir_all(directory)?;
+            let meta = format!(
+                "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
+                self.settings.cluster_id,
+                self.settings.id,
+                random_id()?
+            );
+            fs::write(directory.join("meta.properties"), meta)?;
+        }
+        let checkpoint = bootstrap_checkpoint(self.settings.version)?;
+        fs::copy(&checkpoint, Path::new(metadata).join("bootstrap.checkpoint"))?;
+        Ok(())
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -25,7 +25,7 @@ pub struct Options {
     /// Heap of each node.
     pub heap_mb: u32,
     /// Further or changed server properties. `{port.NAME}` is replaced by a free port of that name, the same on
-    /// every use within a node.
+    /// every use within a node; `{dir}` by the node's own directory.
     pub properties: Vec<(String, String)>,
     /// Further JVM flags.
     pub jvm_flags: Vec<String>,

@@ -31,7 +31,7 @@ for entry in $kills; do
 done
 [ -n "$kills" ] && sleep 0.3
 for dir in $dirs; do
-  if [ -e "$dir/KEEP" ]; then rm -rf "$dir"/*/data*; else rm -rf "$dir"; fi
+  if [ -e "$dir/KEEP" ]; then find "$dir" -type d -name 'data*' -prune -exec rm -rf {} +; else rm -rf "$dir"; fi
 done
 "#;
 

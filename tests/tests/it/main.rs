@@ -1,4 +1,19 @@
 //! The integration tests, in one binary. Each file says what it proves; `TESTING.md` lists them all.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is all test code, helpers included")]
 
+mod bad_input;
+mod brokers;
+mod content;
+mod fixture;
+mod full_disk;
 mod harness;
+mod links;
+mod live;
+mod plan;
+mod program;
+mod progress;
+mod refusals;
+mod rights;
+mod takeover;
 mod tidy;
+mod transactions;

@@ -1,0 +1,34 @@
+"""Lists the record batches in a partition's log files, as the broker stored them.
+
+Prints one JSON list: for each batch its record count, codec, attributes, and a digest of the bytes behind its header.
+"""
+
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+HEADER = struct.Struct(">qiibIhiqqqhii")  # to records count: 61 bytes
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+def batches(directory):
+    for segment in sorted(pathlib.Path(directory).glob("*.log")):
+        data = segment.read_bytes()
+        at = 0
+        while at + HEADER.size <= len(data):
+            fields = HEADER.unpack_from(data, at)
+            length, magic, attributes, count = fields[1], fields[3], fields[5], fields[12]
+            if length <= 0:
+                break  # preallocated, not written yet
+            payload = data[at + HEADER.size:at + 12 + length]
+            yield {
+                "offset": fields[0], "magic": magic, "codec": CODECS[attributes & 7], "attributes": attributes,
+                "records": count, "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
+            }
+            at += 12 + length
+
+
+if __name__ == "__main__":
+    print(json.dumps(list(batches(sys.argv[1]))))

@@ -1,0 +1,90 @@
+//! Brokers that come and go: clusters of three, restarted and killed one after the other under load.
+
+use std::thread;
+use std::time::Duration;
+
+use kmirror_tests::cache::scratch;
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::kmirror::{self, Properties};
+use kmirror_tests::oracle;
+
+use crate::fixture::{SOON, stop, verify, wait_for};
+
+const TOPIC: &str = "busy";
+
+fn three_brokers(version: Version) -> KafkaCluster {
+    let cluster = KafkaCluster::start(version, Options::three_brokers()).unwrap();
+    oracle::create_topic(&cluster.bootstrap(), TOPIC, 6, 3, &["min.insync.replicas=2"]).unwrap();
+    cluster
+}
+
+/// What happens to brokers while records flow.
+type Trouble = fn(&mut KafkaCluster);
+
+fn restart_one_after_the_other(cluster: &mut KafkaCluster) {
+    for broker in 1..=3 {
+        cluster.stop_broker(broker).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        cluster.start_broker(broker).unwrap();
+        thread::sleep(Duration::from_secs(2));
+    }
+}
+
+fn kill_one_after_the_other(cluster: &mut KafkaCluster) {
+    for broker in 1..=3 {
+        cluster.kill_broker(broker).unwrap();
+        // Longer than the session of a broker, so leaders do move.
+        thread::sleep(Duration::from_secs(6));
+        cluster.start_broker(broker).unwrap();
+        thread::sleep(Duration::from_secs(3));
+    }
+}
+
+/// Mirrors from a cluster of three to a cluster of three under load, with trouble at one of them.
+fn survives(trouble_at_source: Option<Trouble>, trouble_at_target: Option<Trouble>) {
+    let mut source = three_brokers(Version::V4_3_0);
+    let mut target = three_brokers(Version::V3_9_1);
+    let properties = Properties::between(("src", &source), ("dst", &target), TOPIC)
+        .identity()
+        .with("dst.producer.request.timeout.ms", "5000");
+    let directory = scratch("busy").unwrap();
+    let bootstrap = source.bootstrap();
+    let options = ["--case", "plain", "--partitions", "6", "--rate", "3000", "--codec", "lz4"];
+    let arguments = [&[bootstrap.as_str(), TOPIC], &options[..]].concat();
+    let producer = oracle::start("produce", "producer", &arguments, &directory).unwrap();
+    let mirror = kmirror::start_run(&properties, &[]).unwrap();
+    wait_for(&mirror, &target, TOPIC, 1000);
+
+    if let Some(trouble) = trouble_at_source {
+        trouble(&mut source);
+    }
+    if let Some(trouble) = trouble_at_target {
+        trouble(&mut target);
+    }
+    assert!(mirror.exited().is_none(), "{}", mirror.tail(60));
+    producer.stop(SOON).unwrap();
+    let held = oracle::offsets_held(&source.bootstrap(), TOPIC).unwrap();
+    wait_for(&mirror, &target, TOPIC, held);
+    stop(&mirror);
+    verify((&source, TOPIC), (&target, TOPIC)).assert_exact(10_000);
+}
+
+#[test]
+fn target_brokers_restart_under_load() {
+    survives(None, Some(restart_one_after_the_other));
+}
+
+#[test]
+fn target_brokers_are_killed_under_load() {
+    survives(None, Some(kill_one_after_the_other));
+}
+
+#[test]
+fn source_brokers_restart_under_load() {
+    survives(Some(restart_one_after_the_other), None);
+}
+
+#[test]
+fn source_brokers_are_killed_under_load() {
+    survives(Some(kill_one_after_the_other), None);
+}

@@ -1,0 +1,75 @@
+//! An authorizer at both sides: what is missing is named, what is allowed is mirrored meanwhile.
+
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::kmirror::{self, Properties};
+use kmirror_tests::oracle;
+
+use crate::fixture::{stop, wait_for};
+
+/// A cluster whose open listener gives nobody any right, and one for administration that gives all.
+fn guarded() -> KafkaCluster {
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" \
+                 password=\"admin\" user_admin=\"admin\";";
+    let options = Options::default()
+        .with("listeners", "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},ADMIN://127.0.0.1:{port.ADMIN},CONTROLLER://127.0.0.1:{port.CONTROLLER}")
+        .with("advertised.listeners", "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},ADMIN://127.0.0.1:{port.ADMIN}")
+        .with("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,ADMIN:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT")
+        .with("inter.broker.listener.name", "ADMIN")
+        .with("sasl.enabled.mechanisms", "PLAIN")
+        .with("sasl.mechanism.inter.broker.protocol", "PLAIN")
+        .with("sasl.mechanism.controller.protocol", "PLAIN")
+        .with("listener.name.admin.plain.sasl.jaas.config", login)
+        .with("listener.name.controller.plain.sasl.jaas.config", login)
+        .with("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+        .with("super.users", "User:admin");
+    KafkaCluster::start(Version::V3_9_1, options).unwrap()
+}
+
+/// The address of the administration listener, with credentials, as the oracle takes it.
+fn admin(cluster: &KafkaCluster) -> String {
+    let login =
+        "security.protocol=SASL_PLAINTEXT;sasl.mechanism=PLAIN;sasl.username=admin;sasl.password=admin";
+    format!("{};{login}", cluster.bootstrap_of("ADMIN"))
+}
+
+fn allow(cluster: &KafkaCluster, resource: &str, name: &str, operations: &[&str]) {
+    let admin = admin(cluster);
+    oracle::ask("admin", &[&[admin.as_str(), "allow", resource, name], operations].concat()).unwrap();
+}
+
+#[test]
+fn missing_rights_are_named_and_the_rest_goes_on() {
+    let (source, target) = (guarded(), guarded());
+    for topic in ["open", "closed", "unwritable"] {
+        oracle::create_topic(&admin(&source), topic, 1, 1, &[]).unwrap();
+        oracle::produce(&admin(&source), topic, &["--records", "20"]).unwrap();
+    }
+    for topic in ["open", "closed", "unwritable"] {
+        allow(&source, "TOPIC", topic, &["DESCRIBE", "DESCRIBE_CONFIGS"]);
+    }
+    allow(&source, "TOPIC", "open", &["READ"]);
+    allow(&source, "TOPIC", "unwritable", &["READ"]);
+    allow(&target, "CLUSTER", "kafka-cluster", &["CREATE", "DESCRIBE", "IDEMPOTENT_WRITE"]);
+    allow(&target, "TOPIC", "*", &["DESCRIBE", "DESCRIBE_CONFIGS"]);
+    allow(&target, "TOPIC", "mm2-offsets*", &["READ", "WRITE"]);
+    allow(&target, "TOPIC", "src.open", &["READ", "WRITE"]);
+
+    let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable");
+    let mirror = kmirror::start_run(&properties, &[]).unwrap();
+    let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
+    crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
+    crate::fixture::eventually("messages about what is not", || {
+        let said = mirror.stdout() + &mirror.stderr();
+        ["closed", "src.unwritable", "TOPIC_AUTHORIZATION_FAILED"].iter().all(|word| said.contains(word))
+    });
+    assert!(mirror.exited().is_none(), "{}", mirror.tail(40));
+
+    // Given the rights, it goes on by itself.
+    allow(&source, "TOPIC", "closed", &["READ"]);
+    allow(&target, "TOPIC", "src.*", &["READ", "WRITE"]);
+    for topic in ["src.closed", "src.unwritable"] {
+        crate::fixture::eventually(topic, || held(topic) == 20);
+    }
+    let _ = wait_for; // the open listener cannot be asked here
+    stop(&mirror);
+}
