@@ -5,6 +5,8 @@
 //! values. Must not know where batches come from or go to.
 
 mod build;
+#[cfg(test)]
+mod java_tests;
 mod read;
 #[cfg(test)]
 pub(crate) mod testing;
