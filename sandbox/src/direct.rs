@@ -122,7 +122,13 @@ impl Sandbox {
         let raw = single_batch(batch, CURRENT_PRODUCE_VERSION)?;
         let mut cluster = self.shared.cluster();
         let leader = cluster.partition(topic, partition)?.leader.unwrap_or(-1);
-        let append = Append { batch: &raw, acks_all: true, frame_len: batch.len(), now_ms: now_ms() };
+        let append = Append {
+            batch: &raw,
+            acks_all: true,
+            transactional_id: None,
+            frame_len: batch.len(),
+            now_ms: now_ms(),
+        };
         Ok(cluster.append(leader, topic, partition, &append)?.base_offset)
     }
 

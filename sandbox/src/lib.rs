@@ -9,6 +9,7 @@ mod api;
 mod chunks;
 mod control;
 mod direct;
+mod group;
 mod net;
 mod options;
 mod sandbox;

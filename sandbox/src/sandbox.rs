@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
+use tokio::task::AbortHandle;
 
 use crate::control::{ControlId, RequestInfo, Verdict};
 use crate::net::{RunningBroker, listen};
 use crate::options::SandboxOptions;
-use crate::shared::Shared;
+use crate::shared::{Shared, now_ms};
 use crate::state::Cluster;
 
 /// A Kafka cluster in this process. Dropping it stops it.
 pub struct Sandbox {
     pub(crate) shared: Arc<Shared>,
     running: Mutex<BTreeMap<i32, RunningBroker>>,
+    clock: AbortHandle,
 }
+
+/// How often members and transactions are looked over for lateness.
+const TICK: Duration = Duration::from_millis(50);
 
 /// What a sandbox cannot do.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +71,8 @@ impl Sandbox {
         let shared = Arc::new(Shared::new(Cluster::new(options, &addresses)));
         let start = |(id, listener)| (id, RunningBroker::start(id, listener, Arc::clone(&shared)));
         let running = listeners.into_iter().map(start).collect();
-        Ok(Self { shared, running: Mutex::new(running) })
+        let clock = tokio::spawn(tick(Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, running: Mutex::new(running), clock })
     }
 
     /// The addresses of all brokers, for `bootstrap.servers`; those that are stopped too.
@@ -148,5 +155,21 @@ impl Sandbox {
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<i32, RunningBroker>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.clock.abort();
+    }
+}
+
+async fn tick(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        let now = ticks.tick().await;
+        let mut cluster = shared.cluster();
+        cluster.groups.tick(now);
+        cluster.expire_transactions(now, now_ms());
     }
 }

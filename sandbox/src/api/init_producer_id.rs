@@ -1,10 +1,16 @@
-//! InitProducerId: an id for an idempotent producer (KIP-98, KIP-360).
+//! InitProducerId: an id for an idempotent or a transactional producer (KIP-98, KIP-360).
 
-use kafka_protocol::ResponseError;
+use std::time::Duration;
+
 use kafka_protocol::messages::init_producer_id_response::InitProducerIdResponse;
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId};
 
+use super::add_partitions_to_txn::known_fencing;
 use super::{Answer, Api, Call};
+use crate::shared::now_ms;
+
+/// First version whose clients know PRODUCER_FENCED.
+const FENCED_FROM_VERSION: i16 = 4;
 
 pub(super) struct InitProducerId;
 
@@ -19,13 +25,30 @@ impl Api for InitProducerId {
     }
 
     async fn answer(call: &Call<'_>, request: InitProducerIdRequest) -> Answer {
-        if request.transactional_id.is_some() {
-            let code = ResponseError::TransactionalIdAuthorizationFailed.code();
-            return call.body(&Self::refuse(&request, call.version, code));
+        let mut cluster = call.peer.shared.cluster();
+        let initialised = match request.transactional_id.as_deref() {
+            // A broker gives a new id to an idempotent producer even when it names the one it had.
+            None => Ok((cluster.allocate_producer_id(), 0)),
+            Some(id) => {
+                let timeout = u64::try_from(request.transaction_timeout_ms).unwrap_or_default();
+                let known =
+                    (*request.producer_id >= 0).then_some((*request.producer_id, request.producer_epoch));
+                cluster.check_coordinator(call.peer.broker, id).and_then(|()| {
+                    cluster.init_transactions(id, Duration::from_millis(timeout), known, now_ms())
+                })
+            }
+        };
+        match initialised {
+            Ok((id, epoch)) => call.body(
+                &InitProducerIdResponse::default()
+                    .with_producer_id(ProducerId(id))
+                    .with_producer_epoch(epoch),
+            ),
+            Err(error) => {
+                let code = known_fencing(error, call.version, FENCED_FROM_VERSION).code();
+                call.body(&Self::refuse(&request, call.version, code))
+            }
         }
-        // A broker gives a new id to an idempotent producer even when it names the one it had.
-        let id = call.peer.shared.cluster().allocate_producer_id();
-        call.body(&InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0))
     }
 }
 

@@ -1,17 +1,39 @@
 //! The APIs of a broker, one file each: the table of them, and what happens to a request between its frame and its answer.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod describe_producers;
+mod end_txn;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 #[cfg(test)]
 pub(crate) mod testing;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -19,6 +41,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::control::{RequestInfo, Verdict};
 use crate::options::SandboxOptions;
@@ -31,7 +54,6 @@ pub(crate) struct Peer {
     pub(crate) shared: Arc<Shared>,
     /// Wakes the request of this connection that waits.
     pub(crate) waker: Arc<Notify>,
-    pub(crate) local: SocketAddr,
 }
 
 /// What the socket has to do after a request.
@@ -65,6 +87,10 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now()
+    }
+
     /// The answer with `response` as its body.
     pub(crate) fn body(&self, response: &impl Encodable) -> Answer {
         let mut body = BytesMut::new();
@@ -122,6 +148,29 @@ apis! {
     ApiVersions (0, 4) (0, 4) => api_versions::ApiVersions,
     CreateTopics (2, 7) (2, 7) => create_topics::CreateTopics,
     InitProducerId (0, 5) (0, 5) => init_producer_id::InitProducerId,
+    OffsetCommit (2, 9) (2, 9) => offset_commit::OffsetCommit,
+    OffsetFetch (1, 9) (1, 9) => offset_fetch::OffsetFetch,
+    FindCoordinator (0, 6) (0, 6) => find_coordinator::FindCoordinator,
+    JoinGroup (0, 9) (0, 9) => join_group::JoinGroup,
+    Heartbeat (0, 4) (0, 4) => heartbeat::Heartbeat,
+    LeaveGroup (0, 5) (0, 5) => leave_group::LeaveGroup,
+    SyncGroup (0, 5) (0, 5) => sync_group::SyncGroup,
+    DescribeGroups (0, 5) (0, 5) => describe_groups::DescribeGroups,
+    ListGroups (0, 5) (0, 5) => list_groups::ListGroups,
+    DeleteGroups (0, 2) (0, 2) => delete_groups::DeleteGroups,
+    DeleteTopics (1, 6) (1, 6) => delete_topics::DeleteTopics,
+    DeleteRecords (0, 2) (0, 2) => delete_records::DeleteRecords,
+    OffsetForLeaderEpoch (2, 4) (2, 4) => offset_for_leader_epoch::OffsetForLeaderEpoch,
+    AddPartitionsToTxn (0, 3) (0, 3) => add_partitions_to_txn::AddPartitionsToTxn,
+    AddOffsetsToTxn (0, 4) (0, 4) => add_offsets_to_txn::AddOffsetsToTxn,
+    EndTxn (0, 4) (0, 4) => end_txn::EndTxn,
+    WriteTxnMarkers (1, 1) (1, 1) => write_txn_markers::WriteTxnMarkers,
+    TxnOffsetCommit (0, 4) (0, 4) => txn_offset_commit::TxnOffsetCommit,
+    DescribeConfigs (1, 4) (1, 4) => describe_configs::DescribeConfigs,
+    IncrementalAlterConfigs (0, 1) (0, 1) => incremental_alter_configs::IncrementalAlterConfigs,
+    CreatePartitions (0, 3) (0, 3) => create_partitions::CreatePartitions,
+    DescribeCluster (0, 1) (0, 2) => describe_cluster::DescribeCluster,
+    DescribeProducers (0, 0) (0, 0) => describe_producers::DescribeProducers,
 }
 
 /// The versions of each API that a sandbox with these options offers.

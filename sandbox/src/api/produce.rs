@@ -113,6 +113,7 @@ impl<B: Iterator<Item = Result<RawBatch, Refusal>>> Appending<'_, B> {
         let append = Append {
             batch,
             acks_all: self.request.acks == -1,
+            transactional_id: self.request.transactional_id.as_deref().map(|id| id.as_str()),
             frame_len: self.call.frame_len,
             now_ms: now_ms(),
         };

@@ -29,7 +29,7 @@ impl Bench {
         let address = |n: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + n));
         let addresses: Vec<_> = (1..=options.brokers).map(address).collect();
         let shared = Arc::new(Shared::new(Cluster::new(options, &addresses)));
-        Self { peer: Peer { broker: 1, shared, waker: Arc::new(Notify::new()), local: address(1) } }
+        Self { peer: Peer { broker: 1, shared, waker: Arc::new(Notify::new()) } }
     }
 
     /// A bench with `brokers` brokers and topic `t` of one partition.
@@ -47,7 +47,7 @@ impl Bench {
 
     pub(crate) fn at(&self, broker: i32) -> Self {
         let shared = Arc::clone(&self.peer.shared);
-        Self { peer: Peer { broker, shared, waker: Arc::new(Notify::new()), local: self.peer.local } }
+        Self { peer: Peer { broker, shared, waker: Arc::new(Notify::new()) } }
     }
 }
 

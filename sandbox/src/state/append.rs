@@ -27,6 +27,8 @@ pub(crate) struct Append<'a> {
     pub(crate) batch: &'a RawBatch,
     /// All replicas in sync were asked for (`acks=all`).
     pub(crate) acks_all: bool,
+    /// The request's transactional id.
+    pub(crate) transactional_id: Option<&'a str>,
     /// Size of the buffer the batch lies in.
     pub(crate) frame_len: usize,
     pub(crate) now_ms: i64,
@@ -55,6 +57,14 @@ impl Cluster {
             let log_append_time = if rules.timestamps == TimestampType::LogAppend { timestamp } else { -1 };
             return Ok(Appended { base_offset: first_offset, log_append_time, log_start_offset });
         }
+        if batch.header.is_transactional()
+            && target.log.transactions.open_offset(batch.header.producer_id).is_none()
+        {
+            let (id, header) = (append.transactional_id.unwrap_or_default(), &batch.header);
+            let key = (topic.to_owned(), partition);
+            self.check_in_transaction(id, header.producer_id, header.producer_epoch, &key)?;
+        }
+        let target = self.partition_mut(topic, partition)?;
         let (base_offset, epoch) = (target.log.end_offset(), target.leader_epoch);
         let now_ms = append.now_ms;
         let header =

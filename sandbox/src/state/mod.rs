@@ -4,6 +4,7 @@
 mod append;
 pub(crate) mod brokers;
 pub(crate) mod config;
+mod coordinator;
 pub(crate) mod entry;
 pub(crate) mod epochs;
 pub(crate) mod log;
@@ -23,10 +24,13 @@ use std::sync::Arc;
 
 pub(crate) use append::{Append, Appended};
 use brokers::Broker;
+use coordinator::Transaction;
+pub(crate) use coordinator::TransactionalProducer;
 use topic::Topic;
 pub(crate) use topics::NewTopic;
 use uuid::Uuid;
 
+use crate::group::Groups;
 use crate::options::SandboxOptions;
 
 /// First producer id a new cluster gives out.
@@ -39,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) id: String,
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: BTreeMap<Arc<str>, Topic>,
+    pub(crate) groups: Groups,
+    transactions: BTreeMap<String, Transaction>,
     topic_names: HashMap<Uuid, Arc<str>>,
     /// Bytes of memory that all logs take, about.
     footprint: usize,
@@ -54,6 +60,8 @@ impl Cluster {
             id: String::new(),
             brokers: brokers::brokers(addresses, &options.racks),
             topics: BTreeMap::new(),
+            groups: Groups::new(options.group_initial_delay),
+            transactions: BTreeMap::new(),
             topic_names: HashMap::new(),
             footprint: 0,
             next_producer_id: FIRST_PRODUCER_ID,

@@ -66,6 +66,7 @@ impl Cluster {
     pub(crate) fn delete_topic(&mut self, name: &str) -> Result<Uuid, ResponseError> {
         let mut topic = self.topics.remove(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         self.topic_names.remove(&topic.id);
+        self.groups.forget_topic(name);
         for partition in &mut topic.partitions {
             self.footprint -= partition.log.footprint();
             partition.wake();
