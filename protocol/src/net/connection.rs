@@ -160,3 +160,6 @@ impl Future for ResponseWaiter {
             .map(|answer| answer.unwrap_or_else(|_| Err(self.closer.shared().broken_or_closed())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,8 +42,10 @@ fn parse(version: i16, body: Bytes) -> FetchRequest {
     request
 }
 
-/// The partitions of a request, and those it forgets.
-fn listed(version: i16, body: Bytes) -> (Vec<(String, i32, i64)>, Vec<(String, i32)>) {
+/// The partitions of a request with their positions, and those it forgets.
+type Listed = (Vec<(String, i32, i64)>, Vec<(String, i32)>);
+
+fn listed(version: i16, body: Bytes) -> Listed {
     let name =
         |name: &TopicName, id: Uuid| if version < 13 { name.to_string() } else { id.as_u128().to_string() };
     let request = parse(version, body);

@@ -1,0 +1,27 @@
+//! Connections against small servers that behave, and that do not.
+
+mod faults;
+mod flow;
+mod server;
+
+use std::time::Duration;
+
+use super::*;
+use server::Server;
+
+fn options() -> ConnectionOptions {
+    ConnectionOptions {
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(5),
+        ..ConnectionOptions::default()
+    }
+}
+
+async fn open(server: &Server) -> Result<Connection, NetError> {
+    Connection::open(&server.address, &options(), None).await
+}
+
+/// Sends a request with an opaque body in a version without tagged fields.
+async fn ask(connection: &Connection, body: &'static [u8]) -> Result<ResponseWaiter, NetError> {
+    connection.send(ApiKey::Metadata, 4, vec![Bytes::from_static(body)]).await
+}
