@@ -1,6 +1,9 @@
 //! Micro-benchmarks of the wire layer: what one batch costs on the shallow path, and what the slow path costs instead.
 //!
 //! Throughput is in bytes of uncompressed records, as a producer would count them.
+//! Run: `cargo bench -p kmirror-benches --bench wire`.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up is to stop")]
 
 use std::hint::black_box;
 
@@ -18,11 +21,13 @@ const LIMITS: Limits = Limits { max_decompressed_bytes: 64 << 20 };
 fn records(count: usize, len: usize) -> Vec<NewRecord> {
     let mut seed = 1u64;
     let mut value = || {
-        let words = std::iter::repeat_with(|| {
+        let events = std::iter::repeat_with(|| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            format!("\"field{}\":{},", seed >> 60, seed >> 44).into_bytes()
+            let (user, page) = (seed >> 52, seed >> 54);
+            format!(r#"{{"user":"user{user}","action":"click","page":"/products/{page}","ok":true}}"#)
+                .into_bytes()
         });
-        words.flatten().take(len).collect::<Vec<u8>>()
+        events.flatten().take(len).collect::<Vec<u8>>()
     };
     (1_700_000_000_000..)
         .take(count)
