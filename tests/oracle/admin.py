@@ -77,8 +77,10 @@ def allow(admin, resource, name, *operations):
     kind = ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL
     name = name if name == "*" else name.rstrip("*")
     kind = ResourcePatternType.LITERAL if name == "*" else kind
+    # librdkafka calls the cluster BROKER.
+    resource = ResourceType.BROKER if resource == "CLUSTER" else ResourceType[resource]
     bindings = [
-        AclBinding(ResourceType[resource], name, kind, "User:*", "*", AclOperation[operation], AclPermissionType.ALLOW)
+        AclBinding(resource, name, kind, "User:*", "*", AclOperation[operation], AclPermissionType.ALLOW)
         for operation in operations
     ]
     for future in admin.create_acls(bindings).values():

@@ -1,6 +1,5 @@
 //! Content and order: what librdkafka reads at the target is what it reads at the source, for every kind of batch.
 
-use kmirror_tests::cache;
 use kmirror_tests::kafka::{KafkaCluster, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
@@ -184,8 +183,6 @@ fn a_topic_of_a_longer_run_is_complete() {
     // Several fetches and produces a partition, more than one segment of progress, all in one run.
     create("longer", 4, &["segment.bytes=1048576"]);
     produce("longer", &["--case", "plain", "--records", "30000", "--partitions", "4", "--codec", "lz4"]);
-    let finished = sync(&flow("longer", "longer"));
+    sync(&flow("longer", "longer"));
     assert_mirrored("longer", "longer");
-    assert!(finished.stderr.contains("120") || finished.stdout.contains("120"), "{}", finished.stderr);
-    cache::scratch("longer").unwrap();
 }

@@ -7,15 +7,15 @@ use kmirror_tests::oracle;
 use crate::fixture::{assert_same, eventually, stop, wait_for};
 
 /// What one file may hold: the broker's error at the limit is the one of a full disk.
-const LIMIT: u64 = 8 << 20;
+/// It must leave room for the index files of 10 MB a broker makes beforehand.
+const LIMIT: u64 = 12 << 20;
 
 #[test]
 fn a_full_disk_stops_its_partitions_only() {
     let source = KafkaCluster::start(Version::V3_9_1, Options::default()).unwrap();
     let options = Options { file_size_limit: Some(LIMIT), ..Options::default() }
         .with("log.dirs", "{dir}/data-1,{dir}/data-2")
-        .with("metadata.log.dir", "{dir}/data-metadata")
-        .with("log.index.size.max.bytes", "1048576");
+        .with("metadata.log.dir", "{dir}/data-metadata");
     let mut target = KafkaCluster::start(Version::V3_9_1, options).unwrap();
     // Both are there before: a broker spreads new partitions over its disks.
     for topic in ["large", "little"] {

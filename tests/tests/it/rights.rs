@@ -4,7 +4,7 @@ use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 
-use crate::fixture::{stop, wait_for};
+use crate::fixture::stop;
 
 /// A cluster whose open listener gives nobody any right, and one for administration that gives all.
 fn guarded() -> KafkaCluster {
@@ -70,6 +70,5 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     for topic in ["src.closed", "src.unwritable"] {
         crate::fixture::eventually(topic, || held(topic) == 20);
     }
-    let _ = wait_for; // the open listener cannot be asked here
     stop(&mirror);
 }
