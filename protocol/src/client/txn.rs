@@ -26,7 +26,9 @@ pub async fn init_producer_id(cluster: &Cluster) -> Result<ProducerIdentity, Cli
     let mut backoff = cluster.backoff();
     loop {
         // The transaction timeout means nothing without a transactional id; the Java producer sends this one.
-        let request = InitProducerIdRequest::default().with_transaction_timeout_ms(i32::MAX);
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(i32::MAX);
         let response = cluster.call_any(request).await?;
         let code = ErrorCode::from(response.error_code);
         match decide(code) {
