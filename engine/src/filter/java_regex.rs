@@ -108,7 +108,7 @@ pub fn translate(pattern: &str, flags: Flags) -> Result<Translation, PatternErro
         out: String::with_capacity(pattern.len() + 8),
         open_groups: Vec::new(),
         flags,
-        has_operand: false,
+        before: Before::Nothing,
     };
     translator.write_flags(flags, Flags::default());
     while translator.at < translator.chars.len() {
@@ -134,8 +134,19 @@ struct Translator {
     out: String,
     open_groups: Vec<OpenGroup>,
     flags: Flags,
-    /// Whether a quantifier may stand here.
-    has_operand: bool,
+    /// What stands before.
+    before: Before,
+}
+
+/// What a quantifier here would repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing: it is the beginning of an alternative.
+    Nothing,
+    /// Something that can be repeated.
+    Operand,
+    /// Something that is repeated already.
+    Quantifier,
 }
 
 impl Translator {
@@ -167,7 +178,7 @@ impl Translator {
             '[' => {
                 let class = self.class()?;
                 self.out.push_str(&class);
-                self.has_operand = true;
+                self.before = Before::Operand;
                 Ok(())
             }
             '(' => self.open_group(),
@@ -176,12 +187,12 @@ impl Translator {
             '{' => self.counted_quantifier(),
             '|' => {
                 self.copy('|');
-                self.has_operand = false;
+                self.before = Before::Nothing;
                 Ok(())
             }
             '^' | '$' | '.' => {
                 self.copy(current);
-                self.has_operand = true;
+                self.before = Before::Operand;
                 Ok(())
             }
             literal => {
@@ -199,7 +210,7 @@ impl Translator {
 
     fn literal(&mut self, literal: char) {
         escape::push_literal(&mut self.out, literal);
-        self.has_operand = true;
+        self.before = Before::Operand;
     }
 
     fn open_group(&mut self) -> Result<(), PatternError> {
@@ -220,7 +231,7 @@ impl Translator {
             self.copy('(');
         }
         self.open_groups.push(group);
-        self.has_operand = false;
+        self.before = Before::Nothing;
         Ok(())
     }
 
@@ -272,7 +283,7 @@ impl Translator {
         let before = self.flags;
         self.flags = flags;
         self.write_flags(flags, before);
-        self.has_operand = false;
+        self.before = Before::Nothing;
         Ok(())
     }
 
@@ -299,14 +310,16 @@ impl Translator {
         let Some(group) = self.open_groups.pop() else {
             return Err(PatternError::Unopened { at: self.at + 1 });
         };
+        // The engine behind does not take a flag back at the end of every kind of group.
+        self.write_flags(group.flags_before, self.flags);
         self.flags = group.flags_before;
         self.copy(')');
-        self.has_operand = true;
+        self.before = Before::Operand;
         Ok(())
     }
 
     fn quantifier(&mut self, quantifier: char) -> Result<(), PatternError> {
-        if !self.has_operand {
+        if self.before != Before::Operand {
             return Err(PatternError::Dangling { quantifier, at: self.at + 1 });
         }
         self.copy(quantifier);
@@ -319,13 +332,15 @@ impl Translator {
         if let Some(mode @ ('?' | '+')) = self.peek() {
             self.copy(mode);
         }
-        self.has_operand = false;
+        self.before = Before::Quantifier;
     }
 
     /// `{n}`, `{n,}` or `{n,m}`.
     fn counted_quantifier(&mut self) -> Result<(), PatternError> {
-        if !self.has_operand {
-            return Err(PatternError::Dangling { quantifier: '{', at: self.at + 1 });
+        match self.before {
+            Before::Operand => {}
+            Before::Nothing => return Err(PatternError::Dangling { quantifier: '{', at: self.at + 1 }),
+            Before::Quantifier => return Err(self.unsupported("a count behind another quantifier")),
         }
         let rest = self.chars.get(self.at + 1..).unwrap_or_default();
         let Some(length) = rest.iter().position(|c| *c == '}') else {

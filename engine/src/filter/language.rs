@@ -147,7 +147,8 @@ pub(crate) struct Names {
     pub(crate) exact: bool,
 }
 
-/// The shortest names that all the selections take, no more than `wanted`.
+/// The shortest names that all the selections take, no more than `wanted`; one of those that no automaton tells
+/// from one another.
 pub(crate) fn common_names(selections: &mut [Selection], wanted: usize) -> Names {
     let exact = selections.iter().all(|selection| selection.exact);
     let mut found = Names { names: Vec::new(), exact };
@@ -269,7 +270,8 @@ mod tests {
 
     #[test]
     fn shortest_names() {
-        assert_eq!(names(vec![selection(&["orders.*"], &[], "")], 2), exactly(&["orders", "ordersa"]));
+        assert_eq!(names(vec![selection(&["orders.*"], &[], "")], 1), exactly(&["orders"]));
+        assert_eq!(names(vec![selection(&["aa?|b"], &[], "")], 9), exactly(&["a", "b"]));
         assert_eq!(names(vec![selection(&["a|b"], &["a"], "")], 9), exactly(&["b"]));
         assert_eq!(names(vec![selection(&["a", "b"], &["a", "b"], "")], 9), exactly(&[]));
     }

@@ -43,8 +43,8 @@ impl Translator {
                 }
                 '[' => out.push_str(&self.class_at(depth + 1)?),
                 '&' if self.starts_with("&&") => {
-                    if empty {
-                        return Err(self.invalid("`&&` with nothing before it"));
+                    if empty || self.peek_at(2) == Some(']') {
+                        return Err(self.unsupported("`&&` with nothing on one side"));
                     }
                     out.push_str("&&");
                     self.at += 2;
@@ -72,6 +72,10 @@ impl Translator {
         let ranges = self.peek() == Some('-') && !matches!(self.peek_at(1), None | Some(']' | '['));
         push_literal(out, first);
         if !ranges {
+            if first == ':' {
+                // As a range of one, or `[:alpha:]` would be a class of its own to the engine behind.
+                out.push_str("-:");
+            }
             return Ok(());
         }
         self.at += 1;

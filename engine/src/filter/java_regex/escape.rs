@@ -1,6 +1,6 @@
 //! What stands behind a backslash in a Java pattern.
 
-use super::{PatternError, Translator};
+use super::{Before, PatternError, Translator};
 
 /// The characters that mean something to `fancy-regex` outside or inside a class.
 const SPECIAL: &str = r"\.+*?()|[]{}^$#&-~";
@@ -86,7 +86,7 @@ impl Translator {
                 Escaped::NotSet(set) => self.out.push_str(&format!("[^{set}]")),
             },
         }
-        self.has_operand = true;
+        self.before = Before::Operand;
         Ok(())
     }
 
