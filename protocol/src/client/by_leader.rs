@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, Purpose, Topics};
 use super::error::ClientError;
@@ -13,13 +15,18 @@ use super::retry::{Action, decide};
 use crate::net::{Connection, NetError};
 use crate::wire::error::ErrorCode;
 
+/// How long those that fail may hold up those that were answered, and how long a topic that is not there may take
+/// to appear.
+const STRAGGLERS: Duration = Duration::from_secs(5);
+
 /// A partition of a topic.
 pub(super) type TopicPartition = (Arc<str>, i32);
 /// Answers or error codes, each with its partition.
 pub(super) type Answers<T> = Vec<(TopicPartition, Result<T, ErrorCode>)>;
 
 /// Puts `questions` to the leaders of their partitions, all leaders at once. `ask` makes one request of the
-/// questions for one leader. What has not been answered by the cluster's deadline ends with its last code.
+/// questions for one leader. What has not been answered by the cluster's deadline ends with its last code; when
+/// others were answered, or the topic is not there, that is after a few seconds already.
 ///
 /// # Errors
 /// [`ClientError`] only when there is no metadata to be had.
@@ -34,7 +41,7 @@ where
     A: Fn(Connection, Vec<(TopicPartition, Q)>) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Answers<T>, NetError>> + Send + 'static,
 {
-    let deadline = cluster.deadline();
+    let (started, deadline) = (Instant::now(), cluster.deadline());
     let mut backoff = cluster.backoff();
     let mut done = Vec::with_capacity(questions.len());
     let mut open = questions;
@@ -56,7 +63,9 @@ where
         if again.is_empty() {
             break;
         }
-        if !backoff.pause_before(deadline).await {
+        let absent = again.values().all(|code| *code == ErrorCode::UnknownTopicOrPartition);
+        let patience = if absent || !done.is_empty() { deadline.min(started + STRAGGLERS) } else { deadline };
+        if !backoff.pause_before(patience).await {
             done.extend(again.into_iter().map(|(partition, code)| (partition, Err(code))));
             break;
         }

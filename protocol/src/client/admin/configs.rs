@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::TopicFault;
 use crate::client::cluster::Cluster;
@@ -16,6 +19,8 @@ use crate::wire::messages::{DescribeConfigsRequest, StrBytes};
 const TOPIC: i8 = 2;
 /// How many topics one request asks for at most: an answer holds some forty settings of each.
 const TOPICS_A_REQUEST: usize = 200;
+/// How long a topic that is not there may take to appear.
+const STRAGGLERS: Duration = Duration::from_secs(2);
 
 /// A setting of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,34 +85,43 @@ pub async fn describe_topic_configs(
 
 type Described = HashMap<Arc<str>, Result<Vec<ConfigEntry>, TopicFault>>;
 
+/// Topics that fail for now are asked for again, for a little while: they must not hold up the others.
 async fn describe_some(cluster: &Cluster, topics: &[Arc<str>]) -> Result<Described, ClientError> {
-    let deadline = cluster.deadline();
+    let patience = cluster.deadline().min(Instant::now() + STRAGGLERS);
     let mut backoff = cluster.backoff();
+    let mut described = HashMap::new();
+    let mut open = topics.to_vec();
     loop {
-        let resources = topics.iter().map(|topic| {
-            DescribeConfigsResource::default()
-                .with_resource_type(TOPIC)
-                .with_resource_name(StrBytes::from_string(topic.to_string()))
-                .with_configuration_keys(None)
-        });
-        let request = DescribeConfigsRequest::default().with_resources(resources.collect());
-        let response = cluster.call_any(request).await?;
-        let answers: Described = response
-            .results
-            .iter()
-            .map(|result| {
-                let fault = TopicFault::check(result.error_code, result.error_message.as_deref());
-                let entries = fault.map(|()| result.configs.iter().map(entry).collect());
-                (Arc::from(result.resource_name.as_str()), entries)
-            })
-            .collect();
-        let passing =
-            |fault: &TopicFault| matches!(decide(fault.code), Action::Retry | Action::RefreshAndRetry);
-        let settled = !answers.values().any(|answer| answer.as_ref().is_err_and(passing));
-        if settled || !backoff.pause_before(deadline).await {
-            return Ok(answers);
+        let mut passing = Vec::new();
+        for (topic, answer) in ask(cluster, &open).await? {
+            let action = answer.as_ref().err().map(|fault| decide(fault.code));
+            if matches!(action, Some(Action::Retry | Action::RefreshAndRetry)) {
+                passing.push(Arc::clone(&topic));
+            }
+            described.insert(topic, answer);
         }
+        if passing.is_empty() || !backoff.pause_before(patience).await {
+            return Ok(described);
+        }
+        open = passing;
     }
+}
+
+async fn ask(cluster: &Cluster, topics: &[Arc<str>]) -> Result<Described, ClientError> {
+    let resources = topics.iter().map(|topic| {
+        DescribeConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(StrBytes::from_string(topic.to_string()))
+            .with_configuration_keys(None)
+    });
+    let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+    let response = cluster.call_any(request).await?;
+    let described = response.results.iter().map(|result| {
+        let fault = TopicFault::check(result.error_code, result.error_message.as_deref());
+        let entries = fault.map(|()| result.configs.iter().map(entry).collect());
+        (Arc::from(result.resource_name.as_str()), entries)
+    });
+    Ok(described.collect())
 }
 
 fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
