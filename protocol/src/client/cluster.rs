@@ -286,3 +286,6 @@ impl Cluster {
         self.inner.state().slots.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod error;
 mod options;
 mod pool;
 mod recognise;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transport;
 
 pub use address::{Address, AddressError};

@@ -65,3 +65,114 @@ impl Committed {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+
+    use super::*;
+    use crate::wire::batch::Codec;
+    use crate::wire::error::ErrorCode;
+    use crate::wire::fetch::AbortedTransaction;
+    use crate::wire::record::{NewRecord, build_batch};
+
+    const TRANSACTIONAL: i16 = 0x10;
+    const CONTROL: i16 = 0x20;
+
+    /// A batch of one record a key, at an offset.
+    fn batch(base_offset: i64, producer_id: i64, attributes: i16, keys: &[&[u8]]) -> Vec<u8> {
+        let record =
+            |key: &&[u8]| NewRecord { key: Some(Bytes::copy_from_slice(key)), ..NewRecord::default() };
+        let records: Vec<NewRecord> = keys.iter().map(record).collect();
+        let encoded = build_batch(&records, Codec::None).unwrap();
+        let mut header = encoded.header;
+        header.base_offset = base_offset;
+        header.producer_id = producer_id;
+        header.attributes |= attributes;
+        [&header.with_crc_over(&encoded.payload).to_bytes()[..], &encoded.payload].concat()
+    }
+
+    fn abort(offset: i64, producer_id: i64) -> Vec<u8> {
+        batch(offset, producer_id, TRANSACTIONAL | CONTROL, &[&[0, 0, 0, 0]])
+    }
+
+    fn commit(offset: i64, producer_id: i64) -> Vec<u8> {
+        batch(offset, producer_id, TRANSACTIONAL | CONTROL, &[&[0, 0, 0, 1]])
+    }
+
+    fn fetched(batches: &[Vec<u8>], aborted: &[(i64, i64)]) -> FetchedPartition {
+        let aborted = aborted
+            .iter()
+            .map(|&(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset })
+            .collect();
+        FetchedPartition {
+            topic: "t".into(),
+            partition: 0,
+            error: ErrorCode::None,
+            high_watermark: 100,
+            last_stable_offset: 100,
+            log_start_offset: 0,
+            aborted,
+            preferred_read_replica: -1,
+            diverging_epoch: None,
+            records: BytesMut::from(&batches.concat()[..]).freeze(),
+        }
+    }
+
+    fn read(committed: &mut Committed, next: &mut i64, fetched: FetchedPartition) -> Vec<(i64, String)> {
+        let mut read = Vec::new();
+        let each = |record: Record| {
+            read.push((record.offset, String::from_utf8(record.key.unwrap().to_vec()).unwrap()));
+        };
+        committed.read(fetched, next, each).unwrap();
+        read
+    }
+
+    #[test]
+    fn aborted_transactions_and_markers_are_left_out() {
+        let batches = [
+            batch(0, 7, TRANSACTIONAL, &[b"aborted"]),
+            batch(1, 8, TRANSACTIONAL, &[b"committed"]),
+            batch(2, -1, 0, &[b"plain"]),
+            abort(3, 7),
+            commit(4, 8),
+            batch(5, 7, TRANSACTIONAL, &[b"later"]),
+            commit(6, 7),
+        ];
+        let (mut committed, mut next) = (Committed::default(), 0);
+        let read = read(&mut committed, &mut next, fetched(&batches, &[(7, 0)]));
+        let keys: Vec<_> = read.iter().map(|(offset, key)| (*offset, key.as_str())).collect();
+        assert_eq!(keys, [(1, "committed"), (2, "plain"), (5, "later")]);
+        assert_eq!(next, 7, "markers move the position, too");
+    }
+
+    #[test]
+    fn a_transaction_may_span_responses() {
+        let (mut committed, mut next) = (Committed::default(), 0);
+        let first = fetched(&[batch(0, 7, TRANSACTIONAL, &[b"a"])], &[(7, 0)]);
+        assert!(read(&mut committed, &mut next, first).is_empty());
+        // The broker names the transaction again, as it covers this response's offsets.
+        let second = fetched(&[batch(1, 7, TRANSACTIONAL, &[b"b"]), abort(2, 7)], &[(7, 0)]);
+        assert!(read(&mut committed, &mut next, second).is_empty());
+        let third = fetched(&[batch(3, 7, TRANSACTIONAL, &[b"c"])], &[]);
+        assert_eq!(read(&mut committed, &mut next, third), [(3, "c".to_owned())]);
+    }
+
+    #[test]
+    fn records_before_the_position_are_left_out() {
+        let (mut committed, mut next) = (Committed::default(), 2);
+        let batches = [batch(0, -1, 0, &[b"old"]), batch(1, -1, 0, &[b"older", b"new", b"newer"])];
+        let read = read(&mut committed, &mut next, fetched(&batches, &[]));
+        assert_eq!(read, [(2, "new".to_owned()), (3, "newer".to_owned())]);
+        assert_eq!(next, 4);
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let mut damaged = batch(0, -1, 0, &[b"key"]);
+        let at = damaged.len() - 3;
+        damaged[at] ^= 1;
+        let result = Committed::default().read(fetched(&[damaged], &[]), &mut 0, |_| {});
+        assert!(matches!(result, Err(RecordError::Checksum { .. })), "{result:?}");
+    }
+}

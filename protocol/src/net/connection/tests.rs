@@ -2,12 +2,11 @@
 
 mod faults;
 mod flow;
-mod server;
 
 use std::time::Duration;
 
 use super::*;
-use server::Server;
+use crate::net::testing::Server;
 
 fn options() -> ConnectionOptions {
     ConnectionOptions {

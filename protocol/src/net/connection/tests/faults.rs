@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::server::{Peer, Server};
 use super::*;
 use crate::net::recognise::Spoke;
+use crate::net::testing::{Peer, Server};
 
 const FOREVER: Duration = Duration::from_secs(3600);
 

@@ -7,8 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::server::{Peer, Server, api_versions};
 use super::*;
+use crate::net::testing::{Peer, Server, api_versions};
 use crate::wire::error::ErrorCode;
 
 /// Answers every request with its own body.

@@ -1,8 +1,8 @@
-//! A server for one test: a closure gets each connection.
+//! A server for one test: a closure gets each connection. For the tests of connections and of clusters.
 
 use std::net::SocketAddr;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::protocol::Encodable;
@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::net::address::Address;
 use crate::wire::api::ApiKey;
 
-pub(super) struct Server {
-    pub(super) address: Address,
+pub(crate) struct Server {
+    pub(crate) address: Address,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -25,14 +25,14 @@ impl Drop for Server {
 
 impl Server {
     /// Serves every connection with `serve`, on the IPv4 loopback.
-    pub(super) async fn start<F>(serve: impl Fn(Peer) -> F + Send + 'static) -> Self
+    pub(crate) async fn start<F>(serve: impl Fn(Peer) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         Self::bind("127.0.0.1:0".parse().unwrap(), serve).await.unwrap()
     }
 
-    pub(super) async fn bind<F>(
+    pub(crate) async fn bind<F>(
         at: SocketAddr,
         serve: impl Fn(Peer) -> F + Send + 'static,
     ) -> std::io::Result<Self>
@@ -50,7 +50,7 @@ impl Server {
     }
 
     /// The same with the handshake done before `serve` gets the connection.
-    pub(super) async fn greeting<F>(serve: impl Fn(Peer) -> F + Send + Sync + Clone + 'static) -> Self
+    pub(crate) async fn greeting<F>(serve: impl Fn(Peer) -> F + Send + Sync + Clone + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -67,21 +67,21 @@ impl Server {
 
 /// A request as it came.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) api: i16,
-    pub(super) version: i16,
-    pub(super) correlation_id: i32,
-    pub(super) body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) api: i16,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) body: Bytes,
 }
 
 /// The client, seen from the server.
-pub(super) struct Peer {
-    pub(super) stream: TcpStream,
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
 }
 
 impl Peer {
     /// The next request; `None` when the client is gone.
-    pub(super) async fn request(&mut self) -> Option<Asked> {
+    pub(crate) async fn request(&mut self) -> Option<Asked> {
         let len = self.stream.read_i32().await.ok()?;
         let mut frame = vec![0; usize::try_from(len).unwrap()];
         self.stream.read_exact(&mut frame).await.ok()?;
@@ -95,18 +95,29 @@ impl Peer {
         Some(Asked { api, version, correlation_id, body: frame })
     }
 
-    pub(super) async fn answer(&mut self, correlation_id: i32, body: &[u8]) {
+    pub(crate) async fn answer(&mut self, correlation_id: i32, body: &[u8]) {
         let len = i32::try_from(body.len() + 4).unwrap();
         let head = [len.to_be_bytes(), correlation_id.to_be_bytes()].concat();
         self.write(&[&head, body].concat()).await;
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Answers with a message, behind the header that goes with its API and version.
+    pub(crate) async fn answer_message(&mut self, asked: &Asked, message: &impl Encodable) {
+        let api = ApiKey::ALL.iter().find(|api| api.key() == asked.api).unwrap();
+        let mut body = BytesMut::new();
+        if api.is_flexible(asked.version) {
+            body.put_u8(0);
+        }
+        message.encode(&mut body, asked.version).unwrap();
+        self.answer(asked.correlation_id, &body).await;
+    }
+
     /// Answers the first question with all that we speak.
-    pub(super) async fn greet(&mut self) {
+    pub(crate) async fn greet(&mut self) {
         let asked = self.request().await.unwrap();
         assert_eq!((asked.api, asked.version), (18, 3));
         let answer = api_versions(0, ApiKey::ALL, 3);
@@ -115,7 +126,7 @@ impl Peer {
 }
 
 /// An answer to the question for versions.
-pub(super) fn api_versions(error_code: i16, apis: &[ApiKey], version: i16) -> Bytes {
+pub(crate) fn api_versions(error_code: i16, apis: &[ApiKey], version: i16) -> Bytes {
     let range = |api: &ApiKey| {
         ApiVersion::default()
             .with_api_key(api.key())
