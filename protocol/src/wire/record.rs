@@ -64,6 +64,16 @@ pub enum RecordError {
         /// The rule that is broken.
         what: &'static str,
     },
+    /// Transaction markers and the like are for brokers: their records must not become users' records.
+    #[error(
+        "batch at offsets {first_offset} to {last_offset} is a control batch, which cannot be re-encoded"
+    )]
+    Control {
+        /// First offset of the batch.
+        first_offset: i64,
+        /// Last offset of the batch.
+        last_offset: i64,
+    },
     /// A record comes again or before its predecessor.
     #[error("record at offset {offset} where at least offset {expected} was due")]
     Order {

@@ -60,7 +60,7 @@ impl Reencoder {
     /// Offsets become dense: a record's place in its batch. Timestamps, keys, values and headers stay byte for byte;
     /// records stamped by the source's broker keep that time as their own. The checksum of every input is verified
     /// first. Nothing comes out where no record is left (batches compacted to nothing); the offsets of `entries` are
-    /// dealt with all the same. Control batches must not be passed in.
+    /// dealt with all the same. Control batches are refused.
     pub fn reencode(
         &mut self,
         entries: &[Entry],
@@ -73,6 +73,7 @@ impl Reencoder {
         let Self { limits, decompressor, writer } = self;
         let mut expected = from;
         for entry in entries {
+            refuse_control(entry)?;
             walk(entry, limits, decompressor, &mut |record| {
                 if record.offset < from {
                     return Ok(());
@@ -89,6 +90,15 @@ impl Reencoder {
             batch.last_offset = batch.last_offset.max(last.last_offset());
         }
         Ok(batches)
+    }
+}
+
+fn refuse_control(entry: &Entry) -> Result<(), RecordError> {
+    match entry {
+        Entry::Batch(batch) if batch.header.is_control() => {
+            Err(RecordError::Control { first_offset: entry.first_offset(), last_offset: entry.last_offset() })
+        }
+        Entry::Batch(_) | Entry::Legacy(_) => Ok(()),
     }
 }
 

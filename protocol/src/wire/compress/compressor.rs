@@ -18,7 +18,7 @@ pub struct Compressor {
     zstd: zstd::Encoder,
     /// Bytes taken whose compressed form may still be inside the codec's context.
     held: usize,
-    /// Anything was taken yet.
+    /// The codec's context has begun its stream.
     begun: bool,
 }
 
@@ -90,6 +90,7 @@ impl Compressor {
             self.block(raw, out)?;
             raw.clear();
         }
+        self.begun = true;
         match self.codec {
             Codec::Gzip => self.gzip.flush(out)?,
             Codec::Zstd => self.zstd.flush(out)?,

@@ -77,6 +77,18 @@ fn pieces_and_flushes_do_not_change_the_content() {
 }
 
 #[test]
+fn a_flush_of_nothing_is_harmless() {
+    for codec in Codec::ALL {
+        let (mut compressor, mut raw, mut out) = (Compressor::default(), Vec::new(), Vec::new());
+        compressor.start(codec, None, &mut out).unwrap();
+        compressor.flush(&mut raw, &mut out).unwrap();
+        raw.extend_from_slice(b"text");
+        compressor.finish(&mut raw, &mut out).unwrap();
+        assert_eq!(decompress(codec, &out).unwrap(), b"text", "{codec}");
+    }
+}
+
+#[test]
 fn levels_are_the_codecs_own() {
     let text = text(200_000);
     for (codec, low, high) in [(Codec::Gzip, 1, 9), (Codec::Zstd, 1, 19)] {

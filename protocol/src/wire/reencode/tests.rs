@@ -164,6 +164,21 @@ fn a_reencoder_is_fit_for_use_after_an_error() {
 }
 
 #[test]
+fn control_batches_are_refused() {
+    let spec = single(40, Codec::None);
+    let payload = spec.payload();
+    let header = BatchHeader { attributes: 0x30, ..spec.header(&payload) }.with_crc_over(&payload);
+    let refused = reencode(&[entry(header, &payload)], 0, &ROOMY);
+    assert_eq!(refused.map(|b| b.len()), Err(RecordError::Control { first_offset: 40, last_offset: 40 }));
+}
+
+#[test]
+fn a_reencoder_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&Reencoder::new(LIMITS));
+}
+
+#[test]
 fn damage_names_the_offsets() {
     let spec = single(40, Codec::None);
     let mut payload = spec.payload();
