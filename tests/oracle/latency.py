@@ -6,12 +6,13 @@ clients and of one broker.
 
 import argparse
 import json
+import os
 import struct
 import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 import common
 
@@ -26,19 +27,19 @@ def main():
     parser.add_argument("target_topic")
     parser.add_argument("--rate", type=float, default=200, help="records a second")
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--warm-up", type=float, default=5, help="seconds not counted")
+    parser.add_argument("--warm-up", type=float, default=5, help="seconds not counted, from the first arrival")
     options = parser.parse_args()
 
     consumer = at_the_end(options)
-    total = int(options.rate * (options.warm_up + options.seconds))
-    sender = threading.Thread(target=produce, args=(options, total), daemon=True)
+    run = Run(options)
+    sender = threading.Thread(target=run.produce, daemon=True)
     sender.start()
-    latencies = receive(consumer, total)
-    skipped = int(options.rate * options.warm_up)
-    counted = sorted(latency for number, latency in latencies.items() if number >= skipped)
-    lost = total - len(latencies)
+    latencies = run.receive(consumer)
+    counted = sorted(latencies.values())
+    if not counted:
+        sys.exit("no record arrived")
     print(json.dumps({
-        "records": len(counted), "lost": lost, "median": counted[len(counted) // 2],
+        "records": len(counted), "lost": run.total - len(counted), "median": counted[len(counted) // 2],
         "p99": counted[int(len(counted) * 0.99)], "max": counted[-1],
     }))
 
@@ -54,38 +55,48 @@ def at_the_end(options):
         if time.monotonic() > deadline:
             sys.exit(f"{options.target_topic} does not appear")
         time.sleep(0.1)
-    at = []
-    for partition in topic.partitions:
-        _low, high = consumer.get_watermark_offsets(TopicPartition(options.target_topic, partition), timeout=20)
-        at.append(TopicPartition(options.target_topic, partition, high))
-    consumer.assign(at)
+    consumer.assign([TopicPartition(options.target_topic, partition, OFFSET_END) for partition in topic.partitions])
     return consumer
 
 
-def produce(options, total):
-    producer = Producer(common.client(options.source, **{"linger.ms": 0}))
-    partitions = len(producer.list_topics(options.source_topic, timeout=20).topics[options.source_topic].partitions)
-    started = time.monotonic()
-    for number in range(total):
-        producer.poll(max(0.0, started + number / options.rate - time.monotonic()))
-        stamp = struct.pack(">qq", number, time.monotonic_ns())
-        producer.produce(options.source_topic, stamp + bytes(84), partition=number % partitions)
-    producer.flush(30)
+class Run:
+    """Records numbered below zero are sent until the mirror delivers and has warmed up; the others count."""
 
+    def __init__(self, options):
+        self.options = options
+        self.total = int(options.rate * options.seconds)
+        self.warm = threading.Event()
+        # What runs before left at the source may arrive, too.
+        self.mark = os.urandom(16)
 
-def receive(consumer, total):
-    latencies, heard = {}, time.monotonic()
-    while len(latencies) < total and time.monotonic() - heard < PATIENCE_SECONDS:
-        message = consumer.poll(0.5)
-        arrived = time.monotonic_ns()
-        if message is None or message.error() is not None or len(message.value()) != 100:
-            continue
-        number, sent = struct.unpack(">qq", message.value()[:16])
-        # What a run before left at the source may still arrive; its stamps are older than this process.
-        if number < total and arrived - sent < PATIENCE_SECONDS * 1_000_000_000:
-            latencies[number] = (arrived - sent) / 1e6
+    def produce(self):
+        producer = Producer(common.client(self.options.source, **{"linger.ms": 0}))
+        topic = self.options.source_topic
+        partitions = len(producer.list_topics(topic, timeout=20).topics[topic].partitions)
+        started, sent, number = time.monotonic(), 0, -1
+        while number < self.total - 1:
+            producer.poll(max(0.0, started + sent / self.options.rate - time.monotonic()))
+            number = number + 1 if self.warm.is_set() else -1
+            stamp = self.mark + struct.pack(">qq", number, time.monotonic_ns())
+            producer.produce(topic, stamp + bytes(68), partition=sent % partitions)
+            sent += 1
+        producer.flush(30)
+
+    def receive(self, consumer):
+        latencies, heard, first = {}, time.monotonic(), None
+        while len(latencies) < self.total and time.monotonic() - heard < PATIENCE_SECONDS:
+            message = consumer.poll(0.5)
+            arrived = time.monotonic_ns()
+            if message is None or message.error() is not None or message.value()[:16] != self.mark:
+                continue
             heard = time.monotonic()
-    return latencies
+            first = first or heard
+            if heard - first > self.options.warm_up:
+                self.warm.set()
+            number, sent = struct.unpack(">qq", message.value()[16:32])
+            if number >= 0:
+                latencies[number] = (arrived - sent) / 1e6
+        return latencies
 
 
 if __name__ == "__main__":

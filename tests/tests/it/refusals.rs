@@ -7,12 +7,15 @@ use kmirror_tests::oracle;
 
 use crate::fixture::{SOON, create, flow, produce, source, target};
 
+/// The exit code for flows that must not run.
+const REFUSED: i32 = 4;
+
 /// Runs until synced, which must end with an error of the configuration, and returns what it said.
 fn refused(properties: &Properties) -> String {
     let process = kmirror::start_run(properties, &["--until-synced"]).unwrap();
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
-    assert!(exit.code().is_some_and(|code| code != 0), "it ended with {}:\n{said}", exit.status);
+    assert_eq!(exit.code(), Some(REFUSED), "it ended with {}:\n{said}", exit.status);
     said
 }
 
