@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use kmirror_protocol::wire::batch::Entries;
+use kmirror_protocol::wire::compress::Decompressor;
 use uuid::Uuid;
 
 use crate::sandbox::{Sandbox, SandboxError};
@@ -120,10 +121,12 @@ impl Sandbox {
     /// Appends one batch (base offset 0) as a client would, with all a broker's checks, and answers its base offset.
     pub fn append(&self, topic: &str, partition: i32, batch: &Bytes) -> Result<i64, SandboxError> {
         let raw = single_batch(batch, CURRENT_PRODUCE_VERSION)?;
+        let inspected = raw.inspect(Some(&mut Decompressor::default()));
         let mut cluster = self.shared.cluster();
         let leader = cluster.partition(topic, partition)?.leader.unwrap_or(-1);
         let append = Append {
             batch: &raw,
+            inspected: &inspected,
             acks_all: true,
             transactional_id: None,
             frame_len: batch.len(),

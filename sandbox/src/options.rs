@@ -27,6 +27,9 @@ pub struct SandboxOptions {
     pub when_full: WhenFull,
     /// Largest request frame that is read (`socket.request.max.bytes`); a larger one closes its connection.
     pub max_frame_bytes: usize,
+    /// Look at every record of a produced batch, as a broker does: without it compressed batches are not opened, and a
+    /// header that is wrong about its records, or a record without a key in a compacted topic, is not noticed.
+    pub inspect_records: bool,
     /// Cut a Fetch answer where the bytes asked for end, in the middle of a batch, as a broker does when it sends a slice
     /// of a file. Otherwise answers end with a whole batch.
     pub torn_batches: bool,
@@ -68,6 +71,7 @@ impl Default for SandboxOptions {
             memory_bytes: DEFAULT_MEMORY_BYTES,
             when_full: WhenFull::DropOldest,
             max_frame_bytes: DEFAULT_MAX_FRAME_BYTES,
+            inspect_records: true,
             torn_batches: false,
             group_initial_delay: Duration::ZERO,
             group_min_session_timeout: Duration::from_secs(6),

@@ -45,7 +45,7 @@ impl Shared {
 }
 
 /// A panic in one request does not take the cluster down: its state is whole between statements of an operation.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -117,3 +117,65 @@ fn find(log: &Log, timestamp: i64, bound: ReadBound) -> Result<Found, ResponseEr
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::TopicName;
+    use kafka_protocol::messages::list_offsets_request::ListOffsetsTopic;
+    use kmirror_protocol::wire::batch::Codec;
+    use kmirror_protocol::wire::record::{NewRecord, build_batch};
+
+    use super::*;
+    use crate::api::testing::{Bench, ask, joined, produce};
+    use crate::api::text;
+
+    async fn offset(bench: &Bench, version: i16, timestamp: i64) -> (i16, i64, i64) {
+        let partition =
+            ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(-1);
+        let topic =
+            ListOffsetsTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let response = ask(bench, version, &request).await;
+        let found = &response.topics[0].partitions[0];
+        (found.error_code, found.offset, found.timestamp)
+    }
+
+    /// Batches with timestamps 10, 20, 30 and 25, 15, 35, compressed.
+    async fn bench() -> Bench {
+        let bench = Bench::with_topic(2);
+        for timestamps in [[10, 20, 30], [25, 15, 35]] {
+            let record = |timestamp| NewRecord { timestamp, ..NewRecord::default() };
+            let batch = build_batch(&timestamps.map(record), Codec::Zstd).unwrap();
+            produce(&bench, "t", 0, joined(&batch.header, &batch.payload)).await;
+        }
+        bench
+    }
+
+    #[tokio::test]
+    async fn ends_and_timestamps() {
+        let bench = bench().await;
+        for version in 1..=10 {
+            assert_eq!(offset(&bench, version, LATEST).await, (0, 6, -1), "{version}");
+            assert_eq!(offset(&bench, version, EARLIEST).await, (0, 0, -1));
+            assert_eq!(offset(&bench, version, 11).await, (0, 1, 20));
+            assert_eq!(offset(&bench, version, 31).await, (0, 5, 35));
+            assert_eq!(offset(&bench, version, 36).await, (0, -1, -1));
+        }
+        assert_eq!(offset(&bench, 7, MAX_TIMESTAMP).await, (0, 5, 35));
+        assert_eq!(offset(&bench, 8, EARLIEST_LOCAL).await, (0, 0, -1));
+    }
+
+    #[tokio::test]
+    async fn records_before_the_start_are_not_found() {
+        let bench = bench().await;
+        bench.peer.shared.cluster().advance_start("t", 0, 2).unwrap();
+        assert_eq!(offset(&bench, 9, EARLIEST).await, (0, 2, -1));
+        assert_eq!(offset(&bench, 9, 0).await, (0, 2, 30));
+    }
+
+    #[tokio::test]
+    async fn only_the_leader_answers() {
+        let bench = bench().await;
+        assert_eq!(offset(&bench.at(2), 9, LATEST).await.0, ResponseError::NotLeaderOrFollower.code());
+    }
+}

@@ -34,12 +34,13 @@ mod txn_offset_commit;
 mod write_txn_markers;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
+use kmirror_protocol::wire::compress::Decompressor;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -52,8 +53,17 @@ pub(crate) struct Peer {
     /// The broker that was connected to.
     pub(crate) broker: i32,
     pub(crate) shared: Arc<Shared>,
+    /// Looks into produced batches, unless that is switched off.
+    pub(crate) inspector: Option<Mutex<Decompressor>>,
     /// Wakes the request of this connection that waits.
     pub(crate) waker: Arc<Notify>,
+}
+
+impl Peer {
+    pub(crate) fn new(broker: i32, shared: Arc<Shared>) -> Self {
+        let inspector = shared.cluster().options.inspect_records.then(Mutex::default);
+        Self { broker, shared, inspector, waker: Arc::new(Notify::new()) }
+    }
 }
 
 /// What the socket has to do after a request.

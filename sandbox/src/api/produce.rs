@@ -8,8 +8,8 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{BrokerId, ProduceRequest};
 
 use super::{Answer, Api, Call, text};
-use crate::shared::now_ms;
-use crate::state::validate::{RawBatch, Refusal, single_batch};
+use crate::shared::{lock, now_ms};
+use crate::state::validate::{Inspected, RawBatch, Refusal, single_batch};
 use crate::state::{Append, Appended, Cluster};
 
 /// First version in which topics are named by their ids (KIP-516).
@@ -56,9 +56,9 @@ fn apply(call: &Call<'_>, request: &ProduceRequest) -> ProduceResponse {
         .topic_data
         .iter()
         .flat_map(|topic| &topic.partition_data)
-        .map(|partition| single_batch(&partition.records.clone().unwrap_or_default(), call.version))
+        .map(|partition| open_batch(call, partition))
         .collect();
-    let transactional = batches.iter().flatten().any(RawBatch::is_transactional);
+    let transactional = batches.iter().flatten().any(|(batch, _)| batch.is_transactional());
     if transactional && request.transactional_id.is_none() {
         return Produce::refuse(
             request,
@@ -76,6 +76,16 @@ fn apply(call: &Call<'_>, request: &ProduceRequest) -> ProduceResponse {
     response
 }
 
+/// A produced batch, and what a look into it has shown: found before the cluster is locked.
+type Opened = (RawBatch, Result<Inspected, Refusal>);
+
+fn open_batch(call: &Call<'_>, partition: &PartitionProduceData) -> Result<Opened, Refusal> {
+    let batch = single_batch(&partition.records.clone().unwrap_or_default(), call.version)?;
+    let mut inspector = call.peer.inspector.as_ref().map(|inspector| lock(inspector));
+    let inspected = batch.inspect(inspector.as_deref_mut());
+    Ok((batch, inspected))
+}
+
 /// Goes through a request partition by partition.
 struct Appending<'a, B> {
     call: &'a Call<'a>,
@@ -85,7 +95,7 @@ struct Appending<'a, B> {
     cluster: &'a mut Cluster,
 }
 
-impl<B: Iterator<Item = Result<RawBatch, Refusal>>> Appending<'_, B> {
+impl<B: Iterator<Item = Result<Opened, Refusal>>> Appending<'_, B> {
     fn topic(&mut self, topic: &TopicProduceData) -> TopicProduceResponse {
         let name = match self.call.version {
             TOPIC_ID_FROM_VERSION.. => self.cluster.topic_name(topic.topic_id),
@@ -109,9 +119,15 @@ impl<B: Iterator<Item = Result<RawBatch, Refusal>>> Appending<'_, B> {
             .with_partition_responses(partitions)
     }
 
-    fn append(&mut self, topic: &str, partition: i32, batch: &RawBatch) -> Result<Appended, Refusal> {
+    fn append(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        (batch, inspected): &Opened,
+    ) -> Result<Appended, Refusal> {
         let append = Append {
             batch,
+            inspected,
             acks_all: self.request.acks == -1,
             transactional_id: self.request.transactional_id.as_deref().map(|id| id.as_str()),
             frame_len: self.call.frame_len,
@@ -186,4 +202,144 @@ fn succeeded(partition: &PartitionProduceData, appended: Appended) -> PartitionP
         .with_base_offset(appended.base_offset)
         .with_log_append_time_ms(appended.log_append_time)
         .with_log_start_offset(appended.log_start_offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask, ask_raw, batch_with, frame, produce, produce_request};
+    use crate::options::{SandboxOptions, WhenFull};
+
+    fn code(error: ResponseError) -> i16 {
+        error.code()
+    }
+
+    fn sequenced(epoch: i16, sequence: i32, records: i32) -> Bytes {
+        batch_with(records, |header| {
+            (header.producer_id, header.producer_epoch, header.base_sequence) = (7, epoch, sequence);
+        })
+    }
+
+    #[tokio::test]
+    async fn offsets_are_assigned_in_every_version() {
+        let bench = Bench::with_topic(1);
+        let id = bench.peer.shared.cluster().topics["t"].id;
+        for version in 3..=13 {
+            let mut request = produce_request("t", 0, batch_with(2, |_| {}));
+            request.topic_data[0].topic_id = id;
+            let response = ask(&bench, version, &request).await;
+            let partition = &response.responses[0].partition_responses[0];
+            assert_eq!(
+                (partition.error_code, partition.base_offset),
+                (0, i64::from(version - 3) * 2),
+                "{version}"
+            );
+        }
+        assert_eq!(bench.peer.shared.cluster().topics["t"].partitions[0].log.end_offset(), 22);
+    }
+
+    #[tokio::test]
+    async fn a_duplicate_has_the_offset_of_the_original() {
+        let bench = Bench::with_topic(1);
+        assert_eq!(produce(&bench, "t", 0, sequenced(0, 1000, 3)).await, (0, 0));
+        assert_eq!(produce(&bench, "t", 0, sequenced(0, 1003, 3)).await, (0, 3));
+        assert_eq!(produce(&bench, "t", 0, sequenced(0, 1000, 3)).await, (0, 0));
+        let out_of_order = (code(ResponseError::OutOfOrderSequenceNumber), -1);
+        assert_eq!(produce(&bench, "t", 0, sequenced(0, 1007, 3)).await, out_of_order);
+        assert_eq!(produce(&bench, "t", 0, sequenced(1, 0, 1)).await, (0, 6));
+        let fenced = (code(ResponseError::InvalidProducerEpoch), -1);
+        assert_eq!(produce(&bench, "t", 0, sequenced(0, 1006, 1)).await, fenced);
+    }
+
+    #[tokio::test]
+    async fn only_the_leader_appends_and_others_name_it() {
+        let bench = Bench::with_topic(2);
+        let response = ask(&bench.at(2), 10, &produce_request("t", 0, batch_with(1, |_| {}))).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(partition.error_code, code(ResponseError::NotLeaderOrFollower));
+        assert_eq!((*partition.current_leader.leader_id, response.node_endpoints.len()), (1, 1));
+        let unknown = code(ResponseError::UnknownTopicOrPartition);
+        assert_eq!(produce(&bench, "t", 1, batch_with(1, |_| {})).await.0, unknown);
+        assert_eq!(produce(&bench, "u", 0, batch_with(1, |_| {})).await.0, unknown);
+    }
+
+    #[tokio::test]
+    async fn acknowledgements() {
+        let bench = Bench::with_topic(1);
+        let good = |acks| produce_request("t", 0, batch_with(1, |_| {})).with_acks(acks);
+        let response = ask(&bench, 9, &good(2)).await;
+        let refused = response.responses[0].partition_responses[0].error_code;
+        assert_eq!(refused, code(ResponseError::InvalidRequiredAcks));
+        assert_eq!(ask_raw(&bench, frame(9, &good(0))).await, Err("silence".to_owned()));
+        let bad = produce_request("u", 0, batch_with(1, |_| {})).with_acks(0);
+        assert!(ask_raw(&bench, frame(9, &bad)).await.unwrap_err().contains("without acknowledgement"));
+    }
+
+    #[tokio::test]
+    async fn too_few_in_sync() {
+        let bench = Bench::with_topic(1);
+        {
+            let mut cluster = bench.peer.shared.cluster();
+            cluster.topics.get_mut("t").unwrap().configs.set("min.insync.replicas", "2").unwrap();
+        }
+        let refused = (code(ResponseError::NotEnoughReplicas), -1);
+        assert_eq!(produce(&bench, "t", 0, batch_with(1, |_| {})).await, refused);
+        let one = produce_request("t", 0, batch_with(1, |_| {})).with_acks(1);
+        assert_eq!(ask(&bench, 9, &one).await.responses[0].partition_responses[0].error_code, 0);
+    }
+
+    #[tokio::test]
+    async fn a_transactional_batch_needs_its_transaction() {
+        let bench = Bench::with_topic(1);
+        let batch = || {
+            batch_with(1, |header| {
+                (header.attributes, header.producer_id, header.producer_epoch, header.base_sequence) =
+                    (0x10, 7, 0, 0);
+            })
+        };
+        let unnamed = code(ResponseError::TransactionalIdAuthorizationFailed);
+        assert_eq!(produce(&bench, "t", 0, batch()).await.0, unnamed);
+        let request = produce_request("t", 0, batch()).with_transactional_id(Some(text("x").into()));
+        let response = ask(&bench, 9, &request).await;
+        let refused = response.responses[0].partition_responses[0].error_code;
+        assert_eq!(refused, code(ResponseError::InvalidProducerIdMapping));
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded() {
+        for when_full in [WhenFull::DropOldest, WhenFull::Refuse] {
+            let options = SandboxOptions { memory_bytes: 10_000, when_full, ..SandboxOptions::default() };
+            let bench = Bench::new(options);
+            bench.create("t", 2);
+            let mut codes = Vec::new();
+            for n in 0..200 {
+                codes.push(produce(&bench, "t", i32::from(n > 20), batch_with(10, |_| {})).await.0);
+            }
+            let cluster = bench.peer.shared.cluster();
+            let logs = || cluster.topics["t"].partitions.iter().map(|partition| &partition.log);
+            assert!(logs().map(|log| log.footprint()).sum::<usize>() <= 10_000);
+            match when_full {
+                WhenFull::DropOldest => {
+                    assert!(codes.iter().all(|code| *code == 0));
+                    assert!(logs().all(|log| log.start_offset() > 0));
+                }
+                WhenFull::Refuse => {
+                    assert_eq!(codes.last(), Some(&ResponseError::KafkaStorageError.code()));
+                    assert!(logs().all(|log| log.start_offset() == 0));
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn ids_of_topics_that_are_gone_are_unknown() {
+        let bench = Bench::with_topic(1);
+        let mut request = produce_request("t", 0, batch_with(1, |_| {}));
+        request.topic_data[0].topic_id = uuid::Uuid::from_u128(5);
+        let response = ask(&bench, 13, &request).await;
+        let refused = response.responses[0].partition_responses[0].error_code;
+        assert_eq!(refused, code(ResponseError::UnknownTopicId));
+    }
 }

@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, RequestHeader};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, RequestHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 use kmirror_protocol::wire::batch::BatchHeader;
-use tokio::sync::Notify;
 
 use super::{Outcome, Peer, respond};
 use crate::options::SandboxOptions;
@@ -29,7 +29,7 @@ impl Bench {
         let address = |n: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + n));
         let addresses: Vec<_> = (1..=options.brokers).map(address).collect();
         let shared = Arc::new(Shared::new(Cluster::new(options, &addresses)));
-        Self { peer: Peer { broker: 1, shared, waker: Arc::new(Notify::new()) } }
+        Self { peer: Peer::new(1, shared) }
     }
 
     /// A bench with `brokers` brokers and topic `t` of one partition.
@@ -47,7 +47,7 @@ impl Bench {
 
     pub(crate) fn at(&self, broker: i32) -> Self {
         let shared = Arc::clone(&self.peer.shared);
-        Self { peer: Peer { broker, shared, waker: Arc::new(Notify::new()) } }
+        Self { peer: Peer::new(broker, shared) }
     }
 }
 
@@ -126,4 +126,22 @@ pub(crate) fn batch_with(records: i32, change: impl FnOnce(&mut BatchHeader)) ->
 
 pub(crate) fn joined(header: &BatchHeader, payload: &Bytes) -> Bytes {
     [header.to_bytes().as_slice(), payload].concat().into()
+}
+
+/// Produces `records` to a partition with `acks=all`; answers code and base offset.
+pub(crate) async fn produce(bench: &Bench, topic: &str, partition: i32, records: Bytes) -> (i16, i64) {
+    let response = ask(bench, 9, &produce_request(topic, partition, records)).await;
+    let partition = &response.responses[0].partition_responses[0];
+    (partition.error_code, partition.base_offset)
+}
+
+pub(crate) fn produce_request(topic: &str, partition: i32, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+    let topic =
+        TopicProduceData::default().with_name(TopicName(super::text(topic))).with_partition_data(vec![data]);
+    ProduceRequest::default()
+        .with_transactional_id(None)
+        .with_acks(-1)
+        .with_timeout_ms(1000)
+        .with_topic_data(vec![topic])
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 use crate::api::{self, Outcome, Peer};
 use crate::chunks::ChunkQueue;
@@ -32,7 +31,7 @@ pub(crate) async fn serve(broker: i32, stream: TcpStream, shared: Arc<Shared>) {
 async fn converse(broker: i32, mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let max_frame_bytes = shared.cluster().options.max_frame_bytes;
-    let peer = Peer { broker, shared, waker: Arc::new(Notify::new()) };
+    let peer = Peer::new(broker, shared);
     let mut buffer = BytesMut::with_capacity(READ_BUFFER);
     while let Some(frame) = read_frame(&mut stream, &mut buffer, max_frame_bytes).await? {
         match api::respond(&peer, frame).await {

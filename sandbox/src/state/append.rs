@@ -2,14 +2,13 @@
 //! but for that.
 
 use kafka_protocol::ResponseError;
-use kmirror_protocol::wire::batch::{Batch, TimestampType};
+use kmirror_protocol::wire::batch::TimestampType;
 
 use super::Cluster;
-use super::config::AppendRules;
 use super::entry::LogEntry;
 use super::producers::Sequenced;
 use super::transactions::Marker;
-use super::validate::{RawBatch, Refusal, stored_header};
+use super::validate::{Inspected, RawBatch, Refusal, stored};
 use crate::options::WhenFull;
 
 /// Where a batch went.
@@ -25,6 +24,8 @@ pub(crate) struct Appended {
 #[derive(Debug)]
 pub(crate) struct Append<'a> {
     pub(crate) batch: &'a RawBatch,
+    /// What a look into it has shown.
+    pub(crate) inspected: &'a Result<Inspected, Refusal>,
     /// All replicas in sync were asked for (`acks=all`).
     pub(crate) acks_all: bool,
     /// The request's transactional id.
@@ -46,30 +47,28 @@ impl Cluster {
         let rules =
             self.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?.configs.append_rules();
         self.check_leader(broker, topic, partition, append.acks_all)?;
-        let batch = append.batch.check(&rules)?;
-        check_timestamps(&batch, &rules, append.now_ms)?;
+        append.batch.check_frame(&rules)?;
+        let inspected = append.inspected.as_ref().map_err(Refusal::clone)?;
+        inspected.check(&rules, append.now_ms)?;
+        let header = &inspected.batch.header;
         let target = self.partition_mut(topic, partition)?;
         let log_start_offset = target.log.start_offset();
-        if batch.header.producer_id >= 0
-            && let Sequenced::Duplicate { first_offset, timestamp } =
-                target.log.producers.check(&batch.header)?
+        if header.producer_id >= 0
+            && let Sequenced::Duplicate { first_offset, timestamp } = target.log.producers.check(header)?
         {
             let log_append_time = if rules.timestamps == TimestampType::LogAppend { timestamp } else { -1 };
             return Ok(Appended { base_offset: first_offset, log_append_time, log_start_offset });
         }
-        if batch.header.is_transactional()
-            && target.log.transactions.open_offset(batch.header.producer_id).is_none()
-        {
-            let (id, header) = (append.transactional_id.unwrap_or_default(), &batch.header);
+        if header.is_transactional() && target.log.transactions.open_offset(header.producer_id).is_none() {
+            let id = append.transactional_id.unwrap_or_default();
             let key = (topic.to_owned(), partition);
             self.check_in_transaction(id, header.producer_id, header.producer_epoch, &key)?;
         }
         let target = self.partition_mut(topic, partition)?;
         let (base_offset, epoch) = (target.log.end_offset(), target.leader_epoch);
         let now_ms = append.now_ms;
-        let header =
-            stored_header(&batch, base_offset, epoch, rules.timestamps, batch.header.max_timestamp, now_ms);
-        let entry = LogEntry::batch(header, &batch.payload(), append.frame_len);
+        let (header, payload) = stored(inspected, &rules, base_offset, epoch, now_ms)?;
+        let entry = LogEntry::batch(header, &payload, append.frame_len);
         self.store(topic, partition, entry)?;
         let log_append_time = if rules.timestamps == TimestampType::LogAppend { now_ms } else { -1 };
         Ok(Appended { base_offset, log_append_time, log_start_offset })
@@ -183,20 +182,4 @@ impl Cluster {
         }
         Ok(())
     }
-}
-
-/// `message.timestamp.before.max.ms` and `.after.max.ms`, by the batch's greatest timestamp.
-fn check_timestamps(batch: &Batch, rules: &AppendRules, now_ms: i64) -> Result<(), Refusal> {
-    let timestamp = batch.header.max_timestamp;
-    let (least, most) = (
-        now_ms.saturating_sub(rules.timestamp_before_max_ms),
-        now_ms.saturating_add(rules.timestamp_after_max_ms),
-    );
-    if rules.timestamps == TimestampType::LogAppend || timestamp < 0 || (least..=most).contains(&timestamp) {
-        return Ok(());
-    }
-    let message = format!(
-        "Timestamp {timestamp} of message is out of range. The timestamp should be within [{least}, {most}]"
-    );
-    Err(Refusal::new(ResponseError::InvalidTimestamp, message))
 }

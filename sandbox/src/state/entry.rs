@@ -75,6 +75,14 @@ impl LogEntry {
         }
     }
 
+    /// Header and payload, when it is a batch.
+    pub(crate) fn parts(&self) -> Option<(&BatchHeader, &Bytes)> {
+        match &self.content {
+            Content::Batch { header, payload } => Some((header, payload)),
+            Content::Raw(_) => None,
+        }
+    }
+
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         match &self.content {

@@ -10,6 +10,7 @@ pub(crate) mod epochs;
 pub(crate) mod log;
 pub(crate) mod lookup;
 pub(crate) mod producers;
+mod records;
 mod serve;
 pub(crate) mod sessions;
 pub(crate) mod topic;

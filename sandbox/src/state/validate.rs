@@ -3,9 +3,12 @@
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
-use kmirror_protocol::wire::batch::{BATCH_HEADER_LEN, Batch, BatchHeader, Codec, TimestampType};
+use kmirror_protocol::wire::batch::{BATCH_HEADER_LEN, Batch, BatchHeader, Codec, Entry, TimestampType};
+use kmirror_protocol::wire::compress::Decompressor;
+use kmirror_protocol::wire::reencode::{Limits, Reencoder, Shape};
 
 use super::config::AppendRules;
+use super::records::{self, DECOMPRESSED_MAX, Summary};
 
 /// First Produce version whose batches may be compressed with zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 7;
@@ -101,8 +104,8 @@ impl RawBatch {
         self.attributes() & 0x10 != 0
     }
 
-    /// The batch, when its frame, size, checksum and counts are in order.
-    pub(crate) fn check(&self, rules: &AppendRules) -> Result<Batch, Refusal> {
+    /// The checks that need the topic's settings, and come first.
+    pub(super) fn check_frame(&self, rules: &AppendRules) -> Result<(), Refusal> {
         if self.0.get(..8).is_some_and(|base_offset| base_offset != [0; 8]) {
             return invalid("The baseOffset of the record batch in the append should be 0");
         }
@@ -113,18 +116,58 @@ impl RawBatch {
             );
             return Err(Refusal::new(ResponseError::MessageTooLarge, message));
         }
+        Ok(())
+    }
+
+    /// The checks that cost a pass over the bytes: checksum, counts, and with `inspector` the records one by one.
+    pub(crate) fn inspect(&self, inspector: Option<&mut Decompressor>) -> Result<Inspected, Refusal> {
         if !self.has_right_crc() {
             return corrupt("Record is corrupt: its checksum does not go with its bytes");
         }
-        match Batch::parse(&self.0) {
-            Ok(Some(batch)) => check_header(&batch.header).map(|()| batch),
-            _ => invalid("Inconsistent batch offset range and count of records"),
-        }
+        let Ok(Some(batch)) = Batch::parse(&self.0) else {
+            return invalid("Inconsistent batch offset range and count of records");
+        };
+        let header = &batch.header;
+        check_header(header)?;
+        let summary = match inspector {
+            Some(inspector) => records::summarise(header, &batch.payload(), inspector)?,
+            None => Summary::of_header(header),
+        };
+        Ok(Inspected { batch, summary })
     }
 
     fn has_right_crc(&self) -> bool {
         let stored = self.0.get(17..21).and_then(|crc| crc.try_into().ok()).map(u32::from_be_bytes);
         self.0.len() >= BATCH_HEADER_LEN && stored == Some(kmirror_protocol::wire::crc::crc32c(&self.0[21..]))
+    }
+}
+
+/// A batch that is in order by itself, and what its records come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Inspected {
+    pub(crate) batch: Batch,
+    pub(crate) summary: Summary,
+}
+
+impl Inspected {
+    /// What the topic demands of the records (`LogValidator.validateRecord`).
+    pub(super) fn check(&self, rules: &AppendRules, now_ms: i64) -> Result<(), Refusal> {
+        if rules.compacted && !self.summary.keyed {
+            return invalid("Compacted topic cannot accept message without key");
+        }
+        let least = now_ms.saturating_sub(rules.timestamp_before_max_ms);
+        let most = now_ms.saturating_add(rules.timestamp_after_max_ms);
+        let Summary { min_timestamp, max_timestamp, .. } = self.summary;
+        let outside = |timestamp: &i64| *timestamp >= 0 && !(least..=most).contains(timestamp);
+        match [min_timestamp, max_timestamp].into_iter().find(outside) {
+            Some(timestamp) if rules.timestamps == TimestampType::Create => {
+                let message = format!(
+                    "Timestamp {timestamp} of message is out of range. The timestamp should be within [{least}, {most}]"
+                );
+                Err(Refusal::new(ResponseError::InvalidTimestamp, message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -148,23 +191,45 @@ fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The header as it is stored: offsets and leader epoch put in, and the kind of timestamp that the topic has.
-/// `max_timestamp` is the greatest of the records'.
-pub(crate) fn stored_header(
-    batch: &Batch,
+/// The batch as it is stored, header and payload: offset and leader epoch put in, with the kind of timestamp and the codec
+/// that the topic has.
+pub(super) fn stored(
+    inspected: &Inspected,
+    rules: &AppendRules,
     base_offset: i64,
     leader_epoch: i32,
-    timestamps: TimestampType,
-    max_timestamp: i64,
     now_ms: i64,
-) -> BatchHeader {
-    let header = BatchHeader { base_offset, partition_leader_epoch: leader_epoch, ..batch.header };
-    let (attributes, max_timestamp) = match timestamps {
-        TimestampType::Create => (header.attributes & !LOG_APPEND_TIME_BIT, max_timestamp),
+) -> Result<(BatchHeader, Bytes), Refusal> {
+    let Inspected { batch, summary } = inspected;
+    let (header, payload) = match rules.codec {
+        Some(codec) if Ok(codec) != batch.header.codec() => recompress(batch, codec)?,
+        _ => (batch.header, batch.payload()),
+    };
+    let header = BatchHeader { base_offset, partition_leader_epoch: leader_epoch, ..header };
+    let (attributes, max_timestamp) = match rules.timestamps {
+        TimestampType::Create => (header.attributes & !LOG_APPEND_TIME_BIT, summary.max_timestamp),
         TimestampType::LogAppend => (header.attributes | LOG_APPEND_TIME_BIT, now_ms),
     };
-    if (attributes, max_timestamp) == (header.attributes, header.max_timestamp) {
-        return header;
-    }
-    BatchHeader { attributes, max_timestamp, ..header }.with_crc_over(&batch.payload())
+    let changed = BatchHeader { attributes, max_timestamp, ..header };
+    // Neither offset nor epoch are under the checksum.
+    let header = if changed == header { header } else { changed.with_crc_over(&payload) };
+    Ok((header, payload))
 }
+
+/// `compression.type` other than the producer's makes the broker write the records anew.
+fn recompress(batch: &Batch, codec: Codec) -> Result<(BatchHeader, Bytes), Refusal> {
+    let limits = Limits { max_decompressed_bytes: DECOMPRESSED_MAX };
+    let shape = Shape { codec, level: None, max_batch_bytes: usize::MAX };
+    let written = Reencoder::new(limits).reencode(&[Entry::Batch(batch.clone())], 0, &shape);
+    let Ok([written]) = written.as_deref() else { return Err(ResponseError::UnknownServerError.into()) };
+    let header = BatchHeader {
+        batch_length: written.header.batch_length,
+        attributes: batch.header.attributes & !i16::from(Codec::MASK) | codec.bits(),
+        base_timestamp: written.header.base_timestamp,
+        ..batch.header
+    };
+    Ok((header.with_crc_over(&written.payload), written.payload.clone()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,6 @@ fn watch(cluster: &mut Cluster, call: &Call<'_>, view: &SessionView) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
