@@ -7,4 +7,5 @@ pub mod mm2;
 pub mod origin;
 pub mod problem;
 pub mod properties;
+pub mod reference;
 mod suggestions;

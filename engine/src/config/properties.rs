@@ -40,7 +40,8 @@ pub fn parse(text: &str) -> Properties {
     let mut lines = natural_lines(text).zip(1..);
     while let Some((first, line)) = lines.next() {
         let first = first.trim_start_matches(is_blank);
-        if first.is_empty() || first.starts_with(['#', '!']) {
+        // A backslash alone continues nothing: the next line may be a comment.
+        if matches!(first, "" | "\\") || first.starts_with(['#', '!']) {
             continue;
         }
         let mut logical = first.to_owned();
@@ -48,9 +49,6 @@ pub fn parse(text: &str) -> Properties {
             logical.pop();
             let Some((next, _)) = lines.next() else { break };
             logical.push_str(next.trim_start_matches(is_blank));
-        }
-        if logical.is_empty() {
-            continue;
         }
         let (key, value) = split_entry(&logical);
         match (unescape(key), unescape(value)) {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson;
-use regex_automata::util::start;
+use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
 use super::{PatternList, TopicFilter};
@@ -36,6 +36,11 @@ pub(crate) struct Automaton {
 impl Automaton {
     /// Nothing when the expressions hold what no automaton can have, look-around for one, or take too much room.
     fn build(expressions: &[String]) -> Option<Self> {
+        // Bytes make a much smaller automaton than characters, and names are ASCII; but some classes need characters.
+        Self::build_with(expressions, false).or_else(|| Self::build_with(expressions, true))
+    }
+
+    fn build_with(expressions: &[String], unicode: bool) -> Option<Self> {
         let whole: Vec<String> = expressions.iter().map(|text| format!(r"(?:{text})\z")).collect();
         let config = DFA::config()
             .match_kind(MatchKind::All)
@@ -45,7 +50,8 @@ impl Automaton {
             .unicode_word_boundary(true);
         let dfa = DFA::builder()
             .configure(config)
-            .thompson(thompson::Config::new().nfa_size_limit(Some(NFA_BYTES_MAX)))
+            .syntax(syntax::Config::new().unicode(unicode).utf8(unicode))
+            .thompson(thompson::Config::new().utf8(unicode).nfa_size_limit(Some(NFA_BYTES_MAX)))
             .build_many(&whole)
             .ok()?;
         let cache = dfa.create_cache();
@@ -89,12 +95,23 @@ impl Selection {
             Some(automaton) => (automaton, true),
             None => (Automaton::build(&[ANYTHING.to_owned()])?, false),
         };
-        let sound: Vec<String> =
-            exclude.iter().filter(|text| Automaton::build(&[(*text).clone()]).is_some()).cloned().collect();
-        let automaton = Automaton::build(&sound);
-        let exact =
-            include_exact && sound.len() == exclude.len() && (automaton.is_some() || sound.is_empty());
-        Some(Self { include, exclude: automaton.filter(|_| !sound.is_empty()), prefix, exact })
+        let (exclude, exclude_exact) = match exclude {
+            [] => (None, true),
+            all => match Automaton::build(all) {
+                Some(automaton) => (Some(automaton), true),
+                None => (Self::what_can_be_had(all), false),
+            },
+        };
+        Some(Self { include, exclude, prefix, exact: include_exact && exclude_exact })
+    }
+
+    fn what_can_be_had(expressions: &[String]) -> Option<Automaton> {
+        let sound: Vec<String> = expressions
+            .iter()
+            .filter(|text| Automaton::build(&[(*text).clone()]).is_some())
+            .cloned()
+            .collect();
+        if sound.is_empty() { None } else { Automaton::build(&sound) }
     }
 
     /// The states behind the prefix.

@@ -20,6 +20,9 @@ const WAYS_MAX: usize = 4096;
 /// Names that are tried on one ring.
 const NAMES_MAX: usize = 16;
 
+/// A name that is tried before anything else: most lists that take other names too take it.
+const LIKELY_NAME: &str = "a";
+
 /// Flows that lead back to where they began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loop {
@@ -88,16 +91,32 @@ fn pick<'a>(flows: &[&'a FlowPlan], ways: &[Vec<usize>]) -> Vec<Vec<&'a FlowPlan
 
 /// Whether a topic can go round a ring.
 fn examine(ring: &[&FlowPlan]) -> Option<Loop> {
+    let renames = ring.iter().any(|flow| flow.policy.rename.is_some());
+    if !renames && names_stop_it(ring) {
+        return None;
+    }
     let path = ring.iter().map(|flow| flow.source.clone()).collect();
+    if goes_round(ring, LIKELY_NAME) {
+        return Some(Loop { path, topic: Some(LIKELY_NAME.to_owned()) });
+    }
     let (candidates, exact) = candidates(ring);
     if let Some(topic) = candidates.iter().find(|name| goes_round(ring, name)) {
         return Some(Loop { path, topic: Some(topic.clone()) });
     }
-    let renames = ring.iter().any(|flow| flow.policy.rename.is_some());
     let no_names_tell =
         |flow: &&FlowPlan| flow.policy.rename.is_some() || flow.policy.naming == Naming::Identity;
     let undecided = !exact || (renames && ring.iter().all(no_names_tell));
     undecided.then_some(Loop { path, topic: None })
+}
+
+/// Whether some flow puts its source's alias before names, and the flow back to that source looks for it there. With
+/// more than one separator on the way it may not see it.
+fn names_stop_it(ring: &[&FlowPlan]) -> bool {
+    let prefixing = || ring.iter().filter(|flow| flow.policy.naming == Naming::Default);
+    let mut separators = prefixing().map(|flow| &flow.policy.separator);
+    let first = separators.next();
+    separators.all(|separator| Some(separator) == first)
+        && prefixing().any(|flow| prefixing().any(|back| back.target == flow.source))
 }
 
 /// Whether the flows take a topic twice round. A topic that goes round twice never stops.

@@ -21,7 +21,7 @@ pub static SECURITY_PROTOCOL: Opt = Opt::used(
     "How connections are secured. This version speaks PLAINTEXT; everything else is an error.",
 );
 
-const UNUSED: &str = "means nothing for security.protocol=PLAINTEXT, the only one this version speaks";
+const UNUSED: &str = "this version connects in PLAINTEXT only, and that needs none of it";
 
 const fn unused(name: &'static str) -> Opt {
     ignored(name, Cluster, UNUSED)

@@ -80,7 +80,8 @@ fn load(text: &str, file: &Arc<str>) -> Loaded {
         let hint = Some("write `\\\\u` for a backslash and a `u`".to_owned());
         errors.push(ConfigError { origin, problem, hint });
     }
-    let entries = last_of_each(properties.entries, file, &mut findings);
+    let entries = join_spaced_arrows(properties.entries, file, &mut findings);
+    let entries = last_of_each(entries, file, &mut findings);
     let value_of = |key: &str| entries.iter().find(|entry| entry.key == key);
     let providers =
         value_of(keys::CONFIG_PROVIDERS).map(|entry| split_list(&entry.value)).unwrap_or_default();
@@ -94,19 +95,27 @@ fn load(text: &str, file: &Arc<str>) -> Loaded {
     let mut settings = Vec::with_capacity(entries.len());
     for entry in entries {
         let origin = line_origin(file, entry.line, &entry.key);
-        let joined = join_spaced_arrow(&entry.key, &entry.value);
-        if joined.is_some() {
-            findings.push(Finding { origin: Some(origin.clone()), notice: Notice::SpacedArrow, hint: None });
-        }
-        let (key, value) = joined.unwrap_or((entry.key, entry.value));
-        match Slot::parse(&key, &aliases) {
-            Ok(slot) => settings.push(Setting { slot, value: value.trim().to_owned(), origin }),
+        match Slot::parse(&entry.key, &aliases) {
+            Ok(slot) => settings.push(Setting { slot, value: entry.value.trim().to_owned(), origin }),
             // Without any alias each of them would be unknown.
             Err(_) if aliases.is_empty() => {}
             Err(bad) => errors.push(bad_flow(bad, origin, &aliases)),
         }
     }
     Loaded { aliases, providers, settings: Settings::new(settings), errors, findings }
+}
+
+/// Puts `A -> B.enabled` together again.
+fn join_spaced_arrows(entries: Vec<Entry>, file: &Arc<str>, findings: &mut Vec<Finding>) -> Vec<Entry> {
+    let mut join = |entry: Entry| match join_spaced_arrow(&entry.key, &entry.value) {
+        Some((key, value)) => {
+            let origin = Some(line_origin(file, entry.line, &key));
+            findings.push(Finding { origin, notice: Notice::SpacedArrow, hint: None });
+            Entry { key, value, line: entry.line }
+        }
+        None => entry,
+    };
+    entries.into_iter().map(&mut join).collect()
 }
 
 /// Of keys that stand in the file more than once the last counts.
@@ -155,6 +164,9 @@ fn aliases(entry: &Entry, file: &Arc<str>, errors: &mut Vec<ConfigError>) -> Vec
         if !is_legal_topic_name(name) {
             let hint = comment_hint(&entry.value).or_else(|| alias_list_hint(name));
             push(Problem::IllegalAlias { alias: name.clone() }, hint);
+            // What was meant, so that the keys with this alias are not all unknown.
+            let meant = name.split_whitespace().next().unwrap_or_default();
+            aliases.extend(is_legal_topic_name(meant).then(|| ClusterAlias::new(meant)));
         } else if aliases.contains(&alias) {
             push(Problem::RepeatedAlias { alias: name.clone() }, None);
         } else {
@@ -279,8 +291,11 @@ impl Reader<'_> {
         names
             .into_iter()
             .map(|name| {
+                let errors_before = self.errors.len();
                 let enabled = self.flow_flag(&name, &keys::ENABLED);
-                (name, enabled)
+                // Something was to be said: as if it were `true`, so that the rest of the flow is looked at.
+                let wrong = self.errors.len() > errors_before;
+                (name, enabled || wrong)
             })
             .collect()
     }

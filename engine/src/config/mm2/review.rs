@@ -112,9 +112,10 @@ impl Reader<'_> {
         let written = setting.origin.key();
         let name = setting.slot.name.as_str();
         let before = written.strip_suffix(name).unwrap_or_default();
-        let hint = nearest(name, keys::options().flat_map(names_of))
-            .map(|meant| format!("probably meant: `{before}{meant}`"))
-            .or_else(|| alias_hint(setting, aliases));
+        let hint = alias_hint(setting, aliases).or_else(|| {
+            let meant = nearest(name, keys::options().flat_map(names_of))?;
+            Some(format!("probably meant: `{before}{meant}`"))
+        });
         self.notice(Some(setting.origin.clone()), Notice::UnknownKey, hint);
     }
 }
@@ -130,7 +131,7 @@ fn alias_hint(setting: &Setting, aliases: &[ClusterAlias]) -> Option<String> {
     let known_behind = name.match_indices('.').find(|(at, _)| {
         let behind = name.get(at + 1..).unwrap_or_default();
         let bare = Role::ALL.iter().find_map(|role| behind.strip_prefix(role.name())?.strip_prefix('.'));
-        keys::named(bare.unwrap_or(behind)).next().is_some()
+        keys::named(bare.unwrap_or(behind)).any(|opt| !matches!(opt.scope, Scope::Process | Scope::Flow))
     })?;
     let (alias, behind) = (name.get(..known_behind.0)?, name.get(known_behind.0..)?);
     if setting.slot.at != At::Top {

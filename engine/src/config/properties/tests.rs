@@ -47,6 +47,7 @@ fn continuations() {
     assert_eq!(pairs("a = b\\\n\nc = d"), [pair("a", "b"), pair("c", "d")]);
     assert_eq!(one("a\\\n = b"), pair("a", "b"));
     assert_eq!(one("a = b\\"), pair("a", "b"));
+    assert_eq!(pairs("\\\n# comment\n\\\na = b\n\\"), [pair("a", "b")]);
 }
 
 #[test]
