@@ -136,7 +136,9 @@ pub fn start(peer: Peer, programs: &Programs, job: &Job<'_>, directory: &Path) -
         Peer::Kmirror => start_kmirror(job, directory),
         Peer::MirrorMaker2 => {
             let file = directory.join("mm2.properties");
-            fs::write(&file, tuned(&flow(peer, job), peer, job))?;
+            // Tuned for throughput where that is measured; for latency it is quicker as it comes.
+            let flow = flow(peer, job);
+            fs::write(&file, if job.records > 0 { tuned(&flow, peer, job) } else { flow })?;
             java::mirror_maker_2(Version::V3_9_1, &file, 2048, directory)
         }
         Peer::MirrorMaker1 => start_mirror_maker_1(job, directory),
@@ -160,7 +162,8 @@ fn start_kmirror(job: &Job<'_>, directory: &Path) -> Result<Process> {
 
 fn flow(peer: Peer, job: &Job<'_>) -> String {
     let alias = peer.source_alias(job.run);
-    let properties = kmirror::Properties::flow((&alias, &job.source), ("target", &job.target), job.topic);
+    let properties =
+        kmirror::Properties::plain_flow((&alias, &job.source), ("target", &job.target), job.topic);
     properties.text().to_owned()
 }
 

@@ -41,9 +41,10 @@ fn find_binary() -> Result<PathBuf> {
 pub struct Properties(String);
 
 impl Properties {
-    /// One flow `source->target` with topics chosen by `topics`, replication factor 1, quick to notice changes.
+    /// One flow `source->target` with topics chosen by `topics`, replication factor 1, no heartbeats, and everything
+    /// else as it comes.
     #[must_use]
-    pub fn flow(source: (&str, &str), target: (&str, &str), topics: &str) -> Self {
+    pub fn plain_flow(source: (&str, &str), target: (&str, &str), topics: &str) -> Self {
         let ((from, from_bootstrap), (to, to_bootstrap)) = (source, target);
         let text = format!(
             "clusters = {from}, {to}\n{from}.bootstrap.servers = {from_bootstrap}\n\
@@ -51,10 +52,16 @@ impl Properties {
              replication.factor = 1\noffset.storage.replication.factor = 1\nstatus.storage.replication.factor = 1\n\
              config.storage.replication.factor = 1\noffset-syncs.topic.replication.factor = 1\n\
              checkpoints.topic.replication.factor = 1\nheartbeats.topic.replication.factor = 1\n\
-             refresh.topics.interval.seconds = 1\nemit.heartbeats.enabled = false\n\
-             offset.flush.interval.ms = 1000\n"
+             emit.heartbeats.enabled = false\n"
         );
         Self(text)
+    }
+
+    /// The same, quick to notice changes and to write progress.
+    #[must_use]
+    pub fn flow(source: (&str, &str), target: (&str, &str), topics: &str) -> Self {
+        let plain = Self::plain_flow(source, target, topics);
+        plain.with("refresh.topics.interval.seconds", "1").with("offset.flush.interval.ms", "1000")
     }
 
     /// The flow between two clusters, see [`Self::flow`].
