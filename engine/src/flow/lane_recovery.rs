@@ -68,6 +68,7 @@ impl Lane {
             return self.after_answer(slot);
         }
         partition.drop_buffers();
+        partition.acknowledged_at = None;
         partition.target_side = TargetSide::Draining;
         partition.drained_cause = Some((cause, for_a_person));
         self.sync_session(slot);
@@ -164,6 +165,7 @@ impl Lane {
     fn renew(&mut self, slot: Slot) {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.identity = None;
+        partition.acknowledged_at = None;
         partition.target_side = TargetSide::Renewing;
         let question = Question { slot, generation: partition.generation };
         self.actions.push(Action::Renew(question));

@@ -105,7 +105,7 @@ impl Lane {
         let (mut entries, mut sent, mut size) = (Vec::new(), Vec::new(), 0);
         for _ in 0..ready.len() {
             let Some(slot) = ready.pop_front() else { break };
-            let sendable = |one: &&Partition| one.may_send() && one.target_leader == Some(node);
+            let sendable = |one: &&Partition| one.may_send(self.now) && one.target_leader == Some(node);
             let front = self.partition(slot).filter(sendable).and_then(Partition::front);
             let Some(bytes) = front.map(Outgoing::size) else {
                 // Its leader moved, or it waits for answers from the old one: it comes back by itself.
@@ -126,7 +126,8 @@ impl Lane {
                 Ok(None) => {}
                 Err(error) => self.stop(slot, error.to_string().into()),
             }
-            if self.partition(slot).is_some_and(|partition| partition.front().is_some()) {
+            let more = |one: &Partition| one.front().is_some() && one.may_send(self.now);
+            if self.partition(slot).is_some_and(more) {
                 ready.push_back(slot);
             } else {
                 self.clear_ready(slot);
@@ -176,13 +177,14 @@ impl Lane {
 
     /// Puts a partition into its leader's queue, if it has something to send.
     pub(crate) fn make_ready(&mut self, slot: Slot) {
+        let now = self.now;
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Err(error) = partition.settle_skips() {
             return self.stop(slot, error.to_string().into());
         }
         partition.status.set_acknowledged(partition.ledger.acknowledged_next(), 0, 0);
         let Some(node) = partition.target_leader else { return };
-        if partition.in_ready || !partition.may_send() || partition.front().is_none() {
+        if partition.in_ready || !partition.may_send(now) || partition.front().is_none() {
             return;
         }
         partition.in_ready = true;
@@ -240,7 +242,9 @@ impl Lane {
 
     fn acknowledged(&mut self, sent: &Sent, base_offset: i64) {
         let slot = sent.slot;
+        let now = self.now;
         let Some(partition) = self.partition_mut(slot) else { return };
+        partition.acknowledged_at = Some(now);
         // A duplicate that the broker no longer remembers is answered without an offset (-1).
         let base_offset = Some(TargetOffset(base_offset)).filter(|offset| offset.0 >= 0);
         match partition.ledger.acknowledge(sent.ticket, base_offset) {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 pub(crate) use kmirror_protocol::client::NodeId;
@@ -116,6 +116,9 @@ impl From<ProducerIdentity> for Identity {
     }
 }
 
+/// For how long after an acknowledgement the target is sure to remember our producer.
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) source: SourcePartition,
@@ -154,6 +157,8 @@ pub(crate) struct Partition {
     pub(crate) identity: Option<Identity>,
     pub(crate) next_sequence: i32,
     pub(crate) outstanding: u32,
+    /// When the target last acknowledged a batch under this identity, see [`Partition::may_send`].
+    pub(crate) acknowledged_at: Option<Instant>,
     pub(crate) ledger: Ledger,
     /// The source's log was truncated: begin again here as soon as nothing is in flight.
     pub(crate) begin_again_at: Option<SourceOffset>,
@@ -195,6 +200,7 @@ impl Partition {
             identity: Some(identity),
             next_sequence: 0,
             outstanding: 0,
+            acknowledged_at: None,
             ledger: Ledger::new(start),
             begin_again_at: None,
             target_attempts: 0,
@@ -214,12 +220,18 @@ impl Partition {
     }
 
     /// Whether its next batch may leave now.
-    pub(crate) fn may_send(&self) -> bool {
+    ///
+    /// A broker that remembers nothing of a producer takes any first sequence. So this could happen: the first
+    /// batch is refused (the leader is not ready), the second, on its way already, is taken; the records of the
+    /// first are missing, and no sequence tells. Therefore a batch joins others in flight only if the target is
+    /// known to remember our last sequence. It may forget a silent producer (retention, `producer.id.expiration.ms`).
+    pub(crate) fn may_send(&self, now: Instant) -> bool {
+        let remembered = self.acknowledged_at.is_some_and(|at| now < at + REMEMBERED_FOR);
         self.target_side == TargetSide::Sending
             && !self.stopped
             && self.identity.is_some()
             && self.target_leader.is_some()
-            && (self.outstanding == 0 || self.sending_to == self.target_leader)
+            && (self.outstanding == 0 || (remembered && self.sending_to == self.target_leader))
     }
 
     /// Drops everything that was not sent. It will be fetched again from `fetch_offset`, which the caller sets.
