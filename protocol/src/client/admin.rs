@@ -33,6 +33,11 @@ impl TopicFault {
     }
 }
 
+/// Whether no broker could be asked because this API is not theirs.
+fn is_absent(error: &ClientError) -> bool {
+    matches!(error.net(), Some(NetError::Unsupported { .. }))
+}
+
 /// What a cluster says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterDescription {
@@ -49,7 +54,7 @@ pub struct ClusterDescription {
 pub async fn describe_cluster(cluster: &Cluster) -> Result<Option<ClusterDescription>, ClientError> {
     let response = match cluster.call_any(DescribeClusterRequest::default()).await {
         Ok(response) => response,
-        Err(error) if matches!(error.net(), Some(NetError::Unsupported { .. })) => return Ok(None),
+        Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     let code = ErrorCode::from(response.error_code);

@@ -5,6 +5,7 @@
 //! response may make us allocate is thus bounded by its own length. A request type has to name the shape of its
 //! response to pass this door at all.
 
+mod configs_v0;
 mod requests;
 mod shape;
 mod shapes;
@@ -30,6 +31,22 @@ pub trait Request: kafka_protocol::protocol::Request {
     const API: ApiKey;
     /// The layout of its response.
     const RESPONSE: &'static [Field];
+
+    /// Appends the body of the request in one of our versions.
+    ///
+    /// # Errors
+    /// [`WireError::Codec`] for a value this version cannot carry.
+    fn write(&self, version: i16, body: &mut BytesMut) -> Result<(), WireError> {
+        encode(self, version, body)
+    }
+
+    /// Reads a response in one of our versions, whose layout has been checked.
+    ///
+    /// # Errors
+    /// [`WireError::Codec`] for what does not fit the type.
+    fn read(version: i16, body: &mut Bytes) -> Result<Self::Response, WireError> {
+        decode::<Self>(version, body)
+    }
 }
 
 /// The body of a request.
@@ -39,7 +56,7 @@ pub trait Request: kafka_protocol::protocol::Request {
 pub fn encode_request<R: Request>(request: &R, version: i16) -> Result<Bytes, WireError> {
     check_version(R::API, version)?;
     let mut body = BytesMut::new();
-    request.encode(&mut body, version).map_err(|error| codec(R::API, version, &error))?;
+    request.write(version, &mut body).map_err(|error| error.of(R::API, version))?;
     Ok(body.freeze())
 }
 
@@ -52,19 +69,23 @@ pub fn decode_response<R: Request>(version: i16, body: Bytes) -> Result<R::Respo
     let flexible = R::API.is_flexible(version);
     shape::check(R::RESPONSE, version, flexible, body.clone()).map_err(|error| error.of(R::API, version))?;
     let mut body = body;
-    let response = R::Response::decode(&mut body, version).map_err(|error| codec(R::API, version, &error))?;
+    let response = R::read(version, &mut body).map_err(|error| error.of(R::API, version))?;
     match body.len() {
         0 => Ok(response),
         bytes => Err(WireError::LeftOver { bytes }.of(R::API, version)),
     }
 }
 
-fn check_version(api: ApiKey, version: i16) -> Result<(), WireError> {
-    if api.versions().contains(&version) { Ok(()) } else { Err(WireError::Version { api, version }) }
+fn encode<R: Request>(request: &R, version: i16, body: &mut BytesMut) -> Result<(), WireError> {
+    request.encode(body, version).map_err(|error| WireError::Codec { reason: error.to_string() })
 }
 
-fn codec(api: ApiKey, version: i16, error: &impl std::fmt::Display) -> WireError {
-    WireError::Codec { reason: error.to_string() }.of(api, version)
+fn decode<R: Request>(version: i16, body: &mut Bytes) -> Result<R::Response, WireError> {
+    R::Response::decode(body, version).map_err(|error| WireError::Codec { reason: error.to_string() })
+}
+
+fn check_version(api: ApiKey, version: i16) -> Result<(), WireError> {
+    if api.versions().contains(&version) { Ok(()) } else { Err(WireError::Version { api, version }) }
 }
 
 #[cfg(test)]

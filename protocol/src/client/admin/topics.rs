@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::TopicFault;
+use super::{TopicFault, is_absent};
 use crate::client::backoff::Backoff;
 use crate::client::cluster::{Cluster, Topics};
 use crate::client::error::ClientError;
@@ -13,8 +13,11 @@ use crate::client::retry::{Action, decide};
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::parts::TopicName;
 use crate::wire::messages::parts::create_partitions_request::CreatePartitionsTopic;
+use crate::wire::messages::parts::create_partitions_response::CreatePartitionsTopicResult;
 use crate::wire::messages::parts::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use crate::wire::messages::{CreatePartitionsRequest, CreateTopicsRequest, StrBytes};
+use crate::wire::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, StrBytes,
+};
 
 /// How many topics one request creates at most: more could take a controller longer than a request may.
 const TOPICS_A_REQUEST: usize = 100;
@@ -71,7 +74,8 @@ pub async fn create_topics(
     Ok(done)
 }
 
-/// Adds partitions to topics. Each is answered; what the cluster cannot do now is tried again until `timeout`.
+/// Adds partitions to topics. Each is answered; what the cluster cannot do now is tried again until `timeout`. Where
+/// the brokers lack this altogether (before Kafka 1.0), each is refused with `UNSUPPORTED_VERSION`.
 ///
 /// # Errors
 /// [`ClientError`] when the controller cannot be asked.
@@ -92,7 +96,12 @@ pub async fn create_partitions(
     for part in topics.chunks(TOPICS_A_REQUEST) {
         let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
         while let Some((topics, timeout_ms)) = attempts.next() {
-            let response = cluster.call_controller(request(topics, timeout_ms)).await?;
+            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
+                Err(error) if is_absent(&error) => {
+                    CreatePartitionsResponse::default().with_results(absent(topics))
+                }
+                answered => answered?,
+            };
             let answers = response.results.iter().map(|topic| {
                 let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
                 (topic.name.as_str(), fault)
@@ -102,6 +111,13 @@ pub async fn create_partitions(
         done.extend(attempts.done);
     }
     Ok(done)
+}
+
+/// What a broker that knows no such request would say to it.
+fn absent(topics: &[&NewPartitions]) -> Vec<CreatePartitionsTopicResult> {
+    let refused =
+        CreatePartitionsTopicResult::default().with_error_code(ErrorCode::UnsupportedVersion.code());
+    topics.iter().map(|topic| refused.clone().with_name(name(&topic.topic))).collect()
 }
 
 fn name(name: &str) -> TopicName {
@@ -135,11 +151,12 @@ impl<'a, T> Attempts<'a, T> {
         Self { cluster, deadline, backoff: cluster.backoff(), open, done: Vec::new() }
     }
 
-    /// What to ask for next, and how long the controller may take, in milliseconds.
+    /// What to ask for next, and how long the controller may take, in milliseconds: it should answer that it needs
+    /// longer before we take it for dead.
     fn next(&self) -> Option<(&[&'a T], i32)> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let request_timeout = self.cluster.options().connection.request_timeout;
-        let timeout_ms = i32::try_from(left.min(request_timeout).as_millis()).unwrap_or(i32::MAX);
+        let timeout_ms = i32::try_from(left.min(request_timeout / 2).as_millis()).unwrap_or(i32::MAX);
         (!self.open.is_empty()).then_some((&*self.open, timeout_ms))
     }
 

@@ -1,8 +1,11 @@
 //! Which request belongs to which API and is answered in which shape.
 
+use bytes::{Bytes, BytesMut};
+
 use super::shape::Field;
-use super::{Request, shapes};
+use super::{DescribeConfigsRequest, DescribeConfigsResponse, Request, configs_v0, shapes};
 use crate::wire::api::ApiKey;
+use crate::wire::error::WireError;
 
 macro_rules! requests {
     ($($request:ident, $api:ident, $shape:ident;)*) => {
@@ -21,7 +24,19 @@ requests! {
     InitProducerIdRequest, InitProducerId, INIT_PRODUCER_ID;
     CreateTopicsRequest, CreateTopics, CREATE_TOPICS;
     CreatePartitionsRequest, CreatePartitions, CREATE_PARTITIONS;
-    DescribeConfigsRequest, DescribeConfigs, DESCRIBE_CONFIGS;
     DescribeClusterRequest, DescribeCluster, DESCRIBE_CLUSTER;
     DescribeProducersRequest, DescribeProducers, DESCRIBE_PRODUCERS;
+}
+
+impl Request for DescribeConfigsRequest {
+    const API: ApiKey = ApiKey::DescribeConfigs;
+    const RESPONSE: &'static [Field] = shapes::DESCRIBE_CONFIGS;
+
+    fn write(&self, version: i16, body: &mut BytesMut) -> Result<(), WireError> {
+        if version == 0 { configs_v0::write(self, body) } else { super::encode(self, version, body) }
+    }
+
+    fn read(version: i16, body: &mut Bytes) -> Result<DescribeConfigsResponse, WireError> {
+        if version == 0 { configs_v0::read(body) } else { super::decode::<Self>(version, body) }
+    }
 }

@@ -52,6 +52,7 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
         ApiKey::InitProducerId => encoded(&init_producer_id(), version),
         ApiKey::CreateTopics => encoded(&create_topics(version), version),
         ApiKey::CreatePartitions => encoded(&create_partitions(), version),
+        ApiKey::DescribeConfigs if version == 0 => Bytes::from_static(DESCRIBE_CONFIGS_V0),
         ApiKey::DescribeConfigs => encoded(&describe_configs(version), version),
         ApiKey::DescribeCluster => encoded(&describe_cluster(version), version),
         ApiKey::DescribeProducers => encoded(&describe_producers(), version),
@@ -159,6 +160,12 @@ fn create_partitions() -> messages::CreatePartitionsResponse {
     let result = CreatePartitionsTopicResult::default().with_name(name("orders")).with_error_code(37);
     messages::CreatePartitionsResponse::default().with_results(vec![result])
 }
+
+/// Version 0 is older than the message crate: by Kafka 0.11's `DescribeConfigsResponse` and compared with one.
+/// Topic `orders` with `retention.ms=1000` set, and `unclean.leader.election.enable` by default.
+pub(crate) const DESCRIBE_CONFIGS_V0: &[u8] = b"\0\0\0\0\0\0\0\x01\0\0\xff\xff\x02\0\x06orders\
+    \0\0\0\x02\0\x0cretention.ms\0\x041000\0\0\0\
+    \0\x1eunclean.leader.election.enable\0\x05false\0\x01\0";
 
 fn describe_configs(version: i16) -> messages::DescribeConfigsResponse {
     let synonym =

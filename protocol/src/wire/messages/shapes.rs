@@ -62,7 +62,7 @@ pub(super) const DESCRIBE_CONFIGS: &[Field] =
     &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT, INT8, TEXT, structs(CONFIG)])];
 
 const CONFIG: &[Field] =
-    &[TEXT, TEXT, BOOL, INT8, BOOL, structs(&[TEXT, TEXT, INT8]), INT8.since(3), TEXT.since(3)];
+    &[TEXT, TEXT, BOOL, INT8, BOOL, structs(&[TEXT, TEXT, INT8]).since(1), INT8.since(3), TEXT.since(3)];
 
 pub(super) const DESCRIBE_CLUSTER: &[Field] = &[
     THROTTLE_TIME_MS,
