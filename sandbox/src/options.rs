@@ -33,6 +33,8 @@ pub struct SandboxOptions {
     /// Cut a Fetch answer where the bytes asked for end, in the middle of a batch, as a broker does when it sends a slice
     /// of a file. Otherwise answers end with a whole batch.
     pub torn_batches: bool,
+    /// Close the connection when bytes are left behind a request, which a broker does not notice.
+    pub strict_frames: bool,
     /// How long the first join of an empty group waits for others (`group.initial.rebalance.delay.ms`; a broker waits
     /// three seconds, here it is nothing).
     pub group_initial_delay: Duration,
@@ -73,6 +75,7 @@ impl Default for SandboxOptions {
             max_frame_bytes: DEFAULT_MAX_FRAME_BYTES,
             inspect_records: true,
             torn_batches: false,
+            strict_frames: false,
             group_initial_delay: Duration::ZERO,
             group_min_session_timeout: Duration::from_secs(6),
             versions: Vec::new(),

@@ -197,10 +197,13 @@ pub(crate) fn offered(options: &SandboxOptions) -> impl Iterator<Item = (ApiKey,
 
 async fn run_api<A: Api>(call: &Call<'_>, mut body: Bytes, refusal: Option<i16>) -> Answer {
     let request = match A::Request::decode(&mut body, call.version) {
-        Ok(request) if body.is_empty() => request,
-        Ok(_) => return Answer::HangUp(format!("{} bytes are left behind the request", body.len())),
+        Ok(request) => request,
         Err(error) => return Answer::HangUp(format!("the request cannot be read: {error}")),
     };
+    // librdkafka 2.16 leaves three bytes behind a Metadata request for all topics; a broker does not look.
+    if !body.is_empty() && call.peer.shared.cluster().options.strict_frames {
+        return Answer::HangUp(format!("{} bytes are left behind the request", body.len()));
+    }
     match refusal {
         Some(code) => call.body(&A::refuse(&request, call.version, code)),
         None => A::answer(call, request).await,

@@ -26,6 +26,7 @@ impl Bench {
             let all = [ApiKey::Produce, ApiKey::Metadata, ApiKey::ListOffsets];
             options.versions.extend(all.map(|api| (api, 0, i16::MAX)));
         }
+        options.strict_frames = true;
         let address = |n: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + n));
         let addresses: Vec<_> = (1..=options.brokers).map(address).collect();
         let shared = Arc::new(Shared::new(Cluster::new(options, &addresses)));
