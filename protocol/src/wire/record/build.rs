@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::RecordError;
-use super::varint::{length_of, put_field, put_length};
+use super::varint::{length_of, put_field, put_varint};
 use super::walk::{Body, RawRecord};
 use crate::wire::batch::{Codec, TimestampType};
 use crate::wire::reencode::{BatchWriter, Encoded, Shape};
@@ -44,7 +44,7 @@ pub fn build_batch(records: &[NewRecord], codec: Codec) -> Result<Encoded, Recor
 fn encode_body(record: &NewRecord, body: &mut Vec<u8>) {
     put_field(record.key.as_deref(), body);
     put_field(record.value.as_deref(), body);
-    put_length(length_of(&record.headers), body);
+    put_varint(length_of(&record.headers).into(), body);
     for (name, value) in &record.headers {
         put_field(Some(name), body);
         put_field(value.as_deref(), body);

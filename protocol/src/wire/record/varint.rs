@@ -4,7 +4,7 @@
 pub(crate) const VARINT_LEN_MAX: usize = 5;
 
 /// Most bytes of a 64 bit number.
-pub(crate) const VARLONG_LEN_MAX: usize = 10;
+const VARLONG_LEN_MAX: usize = 10;
 
 /// Takes a 32 bit number off `bytes`; `None` when it breaks off or is longer than such numbers are.
 #[inline]
@@ -40,57 +40,41 @@ fn take_unsigned(bytes: &mut &[u8], len_max: usize) -> Option<u64> {
     None
 }
 
-/// Bytes that `value` takes.
+/// Small numbers of either sign as small numbers without one.
 #[inline]
-pub(crate) fn varint_len(value: i32) -> usize {
-    let zigzag = (value << 1) ^ (value >> 31);
-    let bits = (32 - (zigzag | 1).leading_zeros()) as usize;
-    bits.div_ceil(7)
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Writes `value` to the start of `out`, which must be long enough, and returns its length.
+/// Bytes that `value` takes; a 32 bit number takes the same.
 #[inline]
-pub(crate) fn put_varint(value: i32, out: &mut [u8]) -> usize {
-    put_unsigned(u64::from(((value << 1) ^ (value >> 31)).cast_unsigned()), out)
+pub(crate) fn varint_len(value: i64) -> usize {
+    let bits = 64 - (zigzag(value) | 1).leading_zeros();
+    (bits as usize).div_ceil(7)
 }
 
-/// Writes `value` to the start of `out`, which must be long enough, and returns its length.
+/// Appends `value` to `out`; a 32 bit number looks the same.
 #[inline]
-pub(crate) fn put_varlong(value: i64, out: &mut [u8]) -> usize {
-    put_unsigned(((value << 1) ^ (value >> 63)).cast_unsigned(), out)
-}
-
-#[inline]
-fn put_unsigned(mut value: u64, out: &mut [u8]) -> usize {
-    let mut len = 0;
-    while value >= 0x80 {
-        out[len] = value.to_le_bytes()[0] | 0x80;
-        value >>= 7;
-        len += 1;
+pub(crate) fn put_varint(value: i64, out: &mut Vec<u8>) {
+    let mut rest = zigzag(value);
+    while rest >= 0x80 {
+        out.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
     }
-    out[len] = value.to_le_bytes()[0];
-    len + 1
+    out.push(rest.to_le_bytes()[0]);
 }
 
 /// Bytes that a field takes with its length in front.
 #[inline]
 pub(crate) fn field_len(field: Option<&[u8]>) -> usize {
-    field.map_or(1, |bytes| varint_len(length_of(bytes)).saturating_add(bytes.len()))
+    field.map_or(1, |bytes| varint_len(length_of(bytes).into()).saturating_add(bytes.len()))
 }
 
-/// Writes a field with its length in front, -1 for null.
+/// Appends a field with its length in front, -1 for null.
 #[inline]
 pub(crate) fn put_field(field: Option<&[u8]>, out: &mut Vec<u8>) {
-    put_length(field.map_or(-1, length_of), out);
+    put_varint(field.map_or(-1, length_of).into(), out);
     out.extend_from_slice(field.unwrap_or_default());
-}
-
-/// Writes a count or a length.
-#[inline]
-pub(crate) fn put_length(length: i32, out: &mut Vec<u8>) {
-    let mut bytes = [0; VARINT_LEN_MAX];
-    let len = put_varint(length, &mut bytes);
-    out.extend_from_slice(&bytes[..len]);
 }
 
 /// A count or length as it is written. One that does not fit makes its record too long to be written at all.
@@ -118,13 +102,13 @@ mod tests {
             (i32::MAX, &[0xFE, 0xFF, 0xFF, 0xFF, 0x0F]),
             (i32::MIN, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]),
         ] {
-            let mut out = [0; VARINT_LEN_MAX];
-            let len = put_varint(value, &mut out);
-            assert_eq!(&out[..len], bytes);
+            let mut out = Vec::new();
+            put_varint(value.into(), &mut out);
+            assert_eq!(out, bytes);
             assert_eq!(take_varint(&mut &*bytes), Some(value));
         }
-        let mut out = [0; VARLONG_LEN_MAX];
-        assert_eq!(put_varlong(i64::MIN, &mut out), VARLONG_LEN_MAX);
+        let mut out = Vec::new();
+        put_varint(i64::MIN, &mut out);
         assert_eq!(out, [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]);
     }
 
@@ -140,16 +124,15 @@ mod tests {
         #[test]
         fn numbers_come_back(int in any::<i32>(), long in any::<i64>(), shift in 0u32..64) {
             let (int, long) = (int >> (shift / 2), long >> shift);
-            let mut out = [0; VARLONG_LEN_MAX + 1];
-            let len = put_varint(int, &mut out);
-            prop_assert_eq!(len, varint_len(int));
-            let mut rest = &out[..=len];
+            let mut out = Vec::new();
+            put_varint(int.into(), &mut out);
+            prop_assert_eq!(out.len(), varint_len(int.into()));
+            put_varint(long, &mut out);
+            prop_assert_eq!(out.len(), varint_len(int.into()) + varint_len(long));
+            let mut rest = out.as_slice();
             prop_assert_eq!(take_varint(&mut rest), Some(int));
-            prop_assert_eq!(rest.len(), 1);
-            let len = put_varlong(long, &mut out);
-            let mut rest = &out[..=len];
             prop_assert_eq!(take_varlong(&mut rest), Some(long));
-            prop_assert_eq!(rest.len(), 1);
+            prop_assert_eq!(rest.len(), 0);
         }
     }
 }

@@ -6,9 +6,7 @@ use super::{Encoded, Shape};
 use crate::wire::batch::{BATCH_HEADER_LEN, BatchHeader, Codec, Stamp};
 use crate::wire::compress::Compressor;
 use crate::wire::record::RecordError;
-use crate::wire::record::varint::{
-    VARINT_LEN_MAX, VARLONG_LEN_MAX, field_len, put_field, put_varint, put_varlong, varint_len,
-};
+use crate::wire::record::varint::{field_len, put_field, put_varint, varint_len};
 use crate::wire::record::walk::{Body, RawRecord};
 
 /// What `batch_length` counts of the header.
@@ -22,7 +20,7 @@ const RAW_BYTES_MAX: usize = 16 << 20;
 const FLUSH_LEN_MIN: usize = 8 * 1024;
 
 /// Length, attributes, and the two deltas of a record.
-const HEAD_LEN_MAX: usize = VARINT_LEN_MAX + 1 + VARLONG_LEN_MAX + VARINT_LEN_MAX;
+const HEAD_LEN_MAX: usize = 5 + 1 + 10 + 5;
 
 /// Builds one batch after the other out of records in order.
 #[derive(Debug)]
@@ -118,21 +116,16 @@ impl BatchWriter {
     }
 
     fn write(&mut self, record: RawRecord<'_>, body_len: usize) -> Result<(), RecordError> {
-        // The fields first, then the length in front of them.
-        let mut head = [0; HEAD_LEN_MAX];
-        let mut end = VARINT_LEN_MAX;
-        head[end] = record.attributes;
-        end += 1;
-        end += put_varlong(record.timestamp.wrapping_sub(self.base_timestamp), &mut head[end..]);
-        end += put_varint(self.records, &mut head[end..]);
-        let bytes = (end - VARINT_LEN_MAX).saturating_add(body_len);
+        let timestamp_delta = record.timestamp.wrapping_sub(self.base_timestamp);
+        let offset_delta = self.records.into();
+        let bytes = (1 + varint_len(timestamp_delta) + varint_len(offset_delta)).saturating_add(body_len);
         let length = i32::try_from(bytes).map_err(|_| RecordError::TooLarge { bytes })?;
-        let start = VARINT_LEN_MAX - varint_len(length);
-        put_varint(length, &mut head[start..]);
-
         let uncompressed = self.shape.codec == Codec::None;
         let out = if uncompressed { &mut self.payload } else { &mut self.raw };
-        out.extend_from_slice(&head[start..end]);
+        put_varint(length.into(), out);
+        out.push(record.attributes);
+        put_varint(timestamp_delta, out);
+        put_varint(offset_delta, out);
         match record.body {
             Body::Encoded(body) => out.extend_from_slice(body),
             Body::Plain { key, value } => {
@@ -142,7 +135,7 @@ impl BatchWriter {
                 out.push(0);
             }
         }
-        self.raw_bytes += end - start + body_len;
+        self.raw_bytes += varint_len(length.into()) + bytes;
         if !uncompressed && self.raw.len() >= self.compressor.block_len() {
             self.compressor.take_blocks(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
         }
