@@ -200,12 +200,12 @@ async fn large_frames_arrive_whole_with_and_without_a_pool() {
 async fn without_credit_nothing_is_read_and_nobody_is_blamed() {
     let server = Server::greeting(echo).await;
     let pool = BufferPool::new(1 << 20);
-    let options = ConnectionOptions { request_timeout: Duration::from_millis(60), ..options() };
+    let options = ConnectionOptions { request_timeout: 5 * PACE, ..options() };
     let connection = Connection::open(&server.address, &options, Some(Arc::clone(&pool))).await.unwrap();
     let body = Bytes::from(vec![1; 700_000]);
     let held = connection.send(ApiKey::Metadata, 4, vec![body.clone()]).await.unwrap().await.unwrap();
     let mut next = connection.send(ApiKey::Metadata, 4, vec![body.clone()]).await.unwrap();
-    assert!(timeout(Duration::from_millis(300), &mut next).await.is_err());
+    assert!(timeout(12 * PACE, &mut next).await.is_err());
     assert_eq!(pool.waiting(), 1);
     drop(held);
     assert!(next.await.unwrap() == body);
@@ -229,40 +229,41 @@ async fn slow_answers_arrive() {
         let asked = peer.request().await.unwrap();
         peer.write(&[24i32.to_be_bytes(), asked.correlation_id.to_be_bytes()].concat()).await;
         for byte in 0..20 {
-            sleep(Duration::from_millis(20)).await;
+            sleep(PACE).await;
             peer.write(&[byte]).await;
         }
         echo(peer).await;
     })
     .await;
-    let options = ConnectionOptions { request_timeout: Duration::from_millis(150), ..options() };
+    let options = ConnectionOptions { request_timeout: 10 * PACE, ..options() };
     let connection = Connection::open(&server.address, &options, None).await.unwrap();
     assert_eq!(ask(&connection, b"?").await.unwrap().await.unwrap().len(), 20);
 }
 
+/// How long the slow servers pause: a tenth of the patience with them, which no busy machine should exhaust.
+const PACE: Duration = Duration::from_millis(100);
+
 /// The same the other way: a large request on a slow link is not overdue while it is being written.
 #[tokio::test]
 async fn slow_writes_are_not_overdue() {
+    const PIECE: usize = 256 << 10;
     let server = Server::greeting(|mut peer: Peer| async move {
-        let mut taken = vec![0; 4 << 20];
-        let mut left: usize = (24 << 20) + 21;
+        socket2::SockRef::from(&peer.stream).set_recv_buffer_size(PIECE / 2).unwrap();
+        let mut taken = vec![0; PIECE];
+        let mut left: usize = 20 * PIECE + 21;
         while left > 0 {
-            let part = left.min(taken.len());
+            let part = left.min(PIECE);
             peer.stream.read_exact(&mut taken[..part]).await.unwrap();
             left -= part;
-            sleep(Duration::from_millis(60)).await;
+            sleep(PACE).await;
         }
         peer.answer(1, b"done").await;
         sleep(Duration::from_secs(5)).await;
     })
     .await;
-    let options = ConnectionOptions {
-        request_timeout: Duration::from_millis(200),
-        send_buffer: Some(64 << 10),
-        ..options()
-    };
+    let options = ConnectionOptions { request_timeout: 10 * PACE, send_buffer: Some(64 << 10), ..options() };
     let connection = Connection::open(&server.address, &options, None).await.unwrap();
-    let body = vec![Bytes::from(vec![1; 24 << 20])];
+    let body = vec![Bytes::from(vec![1; 20 * PIECE])];
     assert_eq!(connection.send(ApiKey::Metadata, 4, body).await.unwrap().await.unwrap(), "done");
 }
 
@@ -270,17 +271,21 @@ async fn slow_writes_are_not_overdue() {
 async fn an_idle_connection_closes_itself() {
     let server = Server::greeting(echo).await;
     let options = ConnectionOptions {
-        request_timeout: Duration::from_millis(30),
-        idle_close: Some(Duration::from_millis(80)),
+        request_timeout: Duration::from_secs(2),
+        idle_close: Some(8 * PACE),
         ..options()
     };
     let connection = Connection::open(&server.address, &options, None).await.unwrap();
-    for _ in 0..5 {
-        sleep(Duration::from_millis(40)).await;
+    for _ in 0..10 {
+        sleep(PACE).await;
         ask(&connection, b"x").await.unwrap().await.unwrap();
     }
-    sleep(Duration::from_millis(300)).await;
-    assert!(!connection.is_open());
+    let closed = async {
+        while connection.is_open() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), closed).await.unwrap();
     let error = ask(&connection, b"x").await.unwrap_err();
     assert!(matches!(error.root(), NetError::ClosedHere { .. }), "{error:?}");
 }
