@@ -47,7 +47,10 @@ pub(crate) async fn demo() -> anyhow::Result<Exit> {
         writeln!(out, "    {line}")?;
     }
     let produced = demo_data::fill(&source)?;
-    writeln!(out, "\n{produced} records are at the source already; producers go on while the mirror runs.\n")?;
+    writeln!(
+        out,
+        "\n{produced} records are at the source already; producers go on while the mirror runs.\n"
+    )?;
     out.flush()?;
 
     let plan = Plan::from_properties(&text, "demo.properties", &PlanArgs::default())?;
@@ -116,11 +119,11 @@ async fn produce_for(source: &Sandbox, mirror: &Mirror, time: Duration) -> Resul
 async fn catch_up(source: &Sandbox, mirror: &Mirror) -> Result<bool, SandboxError> {
     let started = Instant::now();
     while started.elapsed() < CATCH_UP_WITHIN {
-        let partitions: Vec<_> =
-            mirror.status().flows.iter().flat_map(|flow| flow.partitions()).collect();
+        let partitions: Vec<_> = mirror.status().flows.iter().flat_map(|flow| flow.partitions()).collect();
         let mut behind = partitions.len() < demo_data::PARTITIONS;
         for one in partitions {
-            behind |= one.acknowledged_next().0 < source.end_offset(&one.source.topic, one.source.partition)?;
+            behind |=
+                one.acknowledged_next().0 < source.end_offset(&one.source.topic, one.source.partition)?;
         }
         if !behind {
             return Ok(true);

@@ -65,13 +65,10 @@ fn records(Topic(name, _, _, count, size): &Topic, partition: i32, round: u64) -
             }
             NewRecord {
                 timestamp: FIRST_TIMESTAMP + i64::try_from(number).unwrap_or(0),
-                key: (number % 5 != 0).then(|| format!("key-{}", number % 97).into()),
+                key: (!number.is_multiple_of(5)).then(|| format!("key-{}", number % 97).into()),
                 // Now and then a tombstone.
                 value: (number % 50 != 49).then(|| value.into()),
-                headers: vec![
-                    ("trace".into(), Some(number.to_string().into())),
-                    ("trace".into(), None),
-                ],
+                headers: vec![("trace".into(), Some(number.to_string().into())), ("trace".into(), None)],
             }
         })
         .collect()
@@ -101,7 +98,9 @@ pub(crate) fn compare(source: &Sandbox, target: &Sandbox) -> Result<Comparison, 
                     (Some(left), Some(right)) if same(left, right) => comparison.same += 1,
                     _ if comparison.different.len() < DIFFERENCES_MAX => {
                         let offset = |record: &Option<Record>| {
-                            record.as_ref().map_or_else(|| "nothing".to_owned(), |one| format!("offset {}", one.offset))
+                            record
+                                .as_ref()
+                                .map_or_else(|| "nothing".to_owned(), |one| format!("offset {}", one.offset))
                         };
                         comparison.different.push(format!(
                             "{name}-{partition} {} is not {mirrored}-{partition} {}",

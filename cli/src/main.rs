@@ -1,69 +1,114 @@
-//! `kmirror`: flags, files, signals, exit codes.
+//! `kmirror`: flags, files, signals, exit codes. What it does is in the engine.
 
+mod args;
 mod demo;
 mod demo_data;
+mod documents;
 mod exit;
+mod file;
+mod logging;
+mod plan;
 mod progress;
 mod run;
 mod summary;
 
-use std::path::PathBuf;
+use std::future::Future;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use kmirror_engine::plan::{Plan, PlanArgs};
+use anyhow::Context;
+use kmirror_engine::chain;
+use kmirror_engine::config::problem::{Finding, Severity};
+use kmirror_engine::plan::Plan;
+use tracing::{error, info, warn};
 
+use args::{Arguments, Command, FileArguments};
 use exit::Exit;
 
+/// musl's own allocator makes decompression several times slower.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Mirrors Kafka clusters.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Mirrors what a properties file says.
-    Run {
-        file: PathBuf,
-        #[arg(long, num_args = 1..)]
-        clusters: Option<Vec<String>>,
-        #[arg(long)]
-        until_synced: bool,
-        #[arg(long)]
-        allow_same_cluster: bool,
-    },
-    /// Two clusters in this process and a mirror between them.
-    Demo,
-}
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let arguments = Arguments::parse();
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
-        return Exit::StartFailed.into();
+    let arguments = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help goes to standard output and is no failure. If nobody reads it there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Configuration } else { Exit::Success }.into();
+        }
     };
-    runtime.block_on(execute(arguments.command)).into()
-}
-
-async fn execute(command: Command) -> Exit {
-    match command {
-        Command::Demo => demo::demo().await.unwrap_or(Exit::StartFailed),
-        Command::Run { file, clusters, until_synced, allow_same_cluster } => {
-            let Ok(text) = std::fs::read_to_string(&file) else { return Exit::Configuration };
-            let name = file.display().to_string();
-            match Plan::from_properties(&text, &name, &PlanArgs { clusters, allow_same_cluster }) {
-                Ok(plan) => run::run(plan, until_synced).await,
-                Err(error) => {
-                    tracing::error!("{error}");
-                    Exit::Configuration
-                }
-            }
+    match execute(arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) if reader_is_gone(&error) => Exit::Success.into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "kmirror: {}", chain(error.as_ref()));
+            Exit::Configuration.into()
         }
     }
+}
+
+fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
+    logging::start(&arguments.log)?;
+    let mut out = io::stdout().lock();
+    match arguments.command {
+        Command::Run { file, until_synced } => run_file(&file, until_synced),
+        Command::Plan { file, offline, json } => {
+            let report = plan::Options { offline, json };
+            block_on(plan::plan(&file, report, &mut out))?
+        }
+        Command::Demo => {
+            drop(out);
+            block_on(demo::demo())?
+        }
+        Command::Completions { shell } => {
+            documents::completions(shell, &mut out)?;
+            Ok(Exit::Success)
+        }
+        Command::Man { command } => {
+            documents::manual(command.as_deref(), &mut out)?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
+    match file::read_plan(file)? {
+        Ok(plan) => {
+            tell(&plan);
+            block_on(run::run(plan, until_synced))
+        }
+        Err(errors) => {
+            errors.findings.iter().for_each(tell_finding);
+            errors.errors.iter().for_each(|one| error!("{one}"));
+            Ok(file::exit_of(&errors))
+        }
+    }
+}
+
+/// One thread for the engine's tasks and this one to wait: moving bytes is the kernel's work.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("no thread could be started")?;
+    Ok(runtime.block_on(work))
+}
+
+fn tell(plan: &Plan) {
+    plan.findings.iter().for_each(tell_finding);
+}
+
+fn tell_finding(finding: &Finding) {
+    match finding.severity() {
+        Severity::Info => info!("{finding}"),
+        Severity::Warning => warn!("{finding}"),
+    }
+}
+
+/// `kmirror plan FILE | head`: the reader has what it wanted.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    let io_error = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(io_error))
 }

@@ -42,7 +42,9 @@ pub(crate) async fn run(plan: Plan, until_synced: bool) -> Exit {
     let end = watch(&mut mirror, until_synced, &mut signals).await;
     let status = mirror.status().clone();
     if let End::Signal = end {
-        info!("stopping: waiting for what is in flight, then writing progress (a second signal stops at once)");
+        info!(
+            "stopping: waiting for what is in flight, then writing progress (a second signal stops at once)"
+        );
     }
     tokio::select! {
         _ = mirror.stop() => {}
@@ -159,10 +161,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) {

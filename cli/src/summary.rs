@@ -92,7 +92,8 @@ fn flow_summary(text: &mut String, flow: &FlowStatus, took: Duration) {
         let _ = writeln!(text, "  {lost} source offsets could not be mirrored: they were deleted before");
     }
     if flow.counters.possible_duplicates() > 0 {
-        let _ = writeln!(text, "  at most {} records may be there twice", flow.counters.possible_duplicates());
+        let _ =
+            writeln!(text, "  at most {} records may be there twice", flow.counters.possible_duplicates());
     }
     troubles(text, flow);
 }

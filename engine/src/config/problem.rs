@@ -222,6 +222,13 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Whether the configuration is sound and must not run all the same: one cluster under two names, or a loop.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Loop { .. } | Self::SameCluster { .. } | Self::SameClusterId { .. })
+    }
+}
+
 /// `Display` shows one level only; here the level below has no place of its own to be shown.
 fn pattern_of(error: &RenameError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
@@ -267,7 +274,11 @@ pub struct Finding {
 impl Finding {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
-        self.notice.severity()
+        match (&self.notice, &self.origin) {
+            // Somebody asked for it, and it is not only MirrorMaker 2's default.
+            (Notice::NotDone { .. }, Some(Origin::Line { .. })) => Severity::Warning,
+            _ => self.notice.severity(),
+        }
     }
 }
 

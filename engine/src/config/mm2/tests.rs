@@ -413,17 +413,19 @@ fn ignored_keys_are_told_once_with_the_reason() {
 
 #[test]
 fn what_this_version_does_not_do_is_told() {
-    let told = |lines: &str, what: &str| {
-        findings(lines, Severity::Info).iter().filter(|finding| finding.contains(what)).count()
+    let count = |lines: &str, what: &str, severity: Severity| {
+        findings(lines, severity).iter().filter(|finding| finding.contains(what)).count()
     };
+    let told = |lines: &str, what: &str| count(lines, what, Severity::Info);
+    let warned = |lines: &str, what: &str| count(lines, what, Severity::Warning);
     for feature in ["settings of topics", "access rules", "offset-sync topics", "checkpoints", "heartbeats"] {
         assert_eq!(told("", feature), 1, "{feature}");
     }
     assert_eq!(told("", "committed at the target"), 0);
-    assert_eq!(told("sync.group.offsets.enabled = true", "committed at the target"), 1);
+    assert_eq!(warned("sync.group.offsets.enabled = true", "committed at the target"), 1);
     assert_eq!(told("sync.topic.acls.enabled = false", "access rules"), 0);
     assert_eq!(
-        told("sync.topic.acls.enabled = false\nA->B.sync.topic.acls.enabled = true", "access rules"),
+        warned("sync.topic.acls.enabled = false\nA->B.sync.topic.acls.enabled = true", "access rules"),
         1
     );
 }

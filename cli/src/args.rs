@@ -1,0 +1,202 @@
+//! The command line: what may be written, with help and examples. Knows nothing of what the commands do.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Names that make kmirror take MirrorMaker 2's arguments: a link by that name replaces the script.
+const MIRROR_MAKER_NAMES: [&str; 2] = ["connect-mirror-maker", "connect-mirror-maker.sh"];
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done: stopped by a signal, or everything mirrored with --until-synced
+  2    the command line or the configuration is wrong
+  3    no cluster could be reached, or nothing could be started
+  4    refused: source and target are one cluster, or the flows form a loop
+  5    --until-synced ended with something left out, or the demonstration's copy differs
+  130  a second signal stopped at once, or a signal ended --until-synced early";
+
+const EXAMPLES: &str = "\
+Examples:
+  kmirror demo                                  see it work, without any Kafka
+  kmirror plan mm2.properties                   what would be mirrored, and why
+  kmirror run mm2.properties                    mirror until stopped
+  kmirror run mm2.properties --until-synced     mirror what is there now, then end";
+
+/// Mirrors Kafka clusters: batches as they are, MirrorMaker 2's configuration files, one binary.
+#[derive(Debug, Parser)]
+#[command(name = "kmirror", version = env!("KMIRROR_VERSION"), max_term_width = 100)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the log is written.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// What to log: a level (error, warn, info, debug, trace), and levels of modules behind commas
+    ///
+    /// Modules are those of the engine and the protocol, for instance `info,engine::flow=debug,protocol=warn`.
+    #[arg(long, value_name = "LEVELS", global = true, default_value = "info")]
+    pub(crate) log: String,
+    /// How to write log lines, to standard error
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The forms of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Mirrors what a MirrorMaker 2 properties file says
+    #[command(after_help = "\
+Examples:
+  kmirror run mm2.properties
+  kmirror run mm2.properties --clusters west                   only the flows that write to west
+  kmirror run mm2.properties --until-synced                    a migration: ends once everything is there
+  kmirror run mm2.properties --log-format json --log warn,engine=info
+
+SIGTERM and Ctrl-C stop it: what is under way is finished and progress is written. A second one stops at once.
+A link named connect-mirror-maker.sh takes MirrorMaker 2's arguments: connect-mirror-maker.sh mm2.properties")]
+    Run {
+        #[command(flatten)]
+        file: FileArguments,
+        /// End once every partition reached the end it had at start, and tell what was done
+        #[arg(long)]
+        until_synced: bool,
+    },
+    /// Says what would be mirrored as what, what would not and why; writes nothing
+    #[command(after_help = "\
+Examples:
+  kmirror plan mm2.properties
+  kmirror plan mm2.properties --offline          only what the file alone can show; connects to nothing
+  kmirror plan mm2.properties --json | jq '.flows[].topics[] | select(.mirrored | not)'
+
+Ends with 0 when there are warnings at most, otherwise as `kmirror run` would.")]
+    Plan {
+        #[command(flatten)]
+        file: FileArguments,
+        /// Connect to nothing
+        #[arg(long)]
+        offline: bool,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Two clusters in this process, a mirror between them, and a comparison record by record
+    #[command(after_help = "\
+Example:
+  kmirror demo
+
+Needs nothing but this binary, takes less than 20 seconds, and ends with 0 when both sides are the same.")]
+    Demo,
+    /// Writes completions for a shell
+    #[command(after_help = "\
+Examples:
+  kmirror completions bash > /etc/bash_completion.d/kmirror
+  kmirror completions zsh > ~/.zfunc/_kmirror")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Writes a manual page
+    #[command(after_help = "\
+Examples:
+  kmirror man | man -l -
+  kmirror man run > kmirror-run.1")]
+    Man {
+        /// The command it is about; none for kmirror as a whole
+        command: Option<String>,
+    },
+}
+
+/// A file, and what is said beside it.
+#[derive(Debug, Args)]
+pub(crate) struct FileArguments {
+    /// The properties file, as connect-mirror-maker.sh takes it
+    pub(crate) file: PathBuf,
+    /// The clusters to write to, by their aliases; all when not given
+    #[arg(long, value_name = "ALIAS", num_args = 1..)]
+    pub(crate) clusters: Option<Vec<String>>,
+    /// Source and target may be one cluster, and flows may form loops
+    #[arg(long)]
+    pub(crate) allow_same_cluster: bool,
+}
+
+impl Arguments {
+    /// Reads the arguments, in MirrorMaker 2's form when the program was started under its name.
+    ///
+    /// # Errors
+    /// Arguments that are wrong, and requests for help, which are no errors.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        if arguments.first().is_some_and(is_mirror_maker) {
+            if arguments.iter().any(|argument| argument == "-daemon") {
+                let text =
+                    "-daemon is not supported: a service manager, or `&`, keeps it in the background\n";
+                return Err(Self::command().error(clap::error::ErrorKind::UnknownArgument, text));
+            }
+            arguments.insert(1, OsString::from("run"));
+        }
+        Self::try_parse_from(arguments)
+    }
+}
+
+fn is_mirror_maker(program: &OsString) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| MIRROR_MAKER_NAMES.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::read(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run() {
+        let arguments = read(&["kmirror", "run", "f", "--clusters", "a", "b", "--until-synced"]).unwrap();
+        let Command::Run { file, until_synced } = arguments.command else { panic!("{arguments:?}") };
+        assert_eq!(file.clusters.unwrap(), ["a", "b"]);
+        assert!(until_synced && !file.allow_same_cluster);
+    }
+
+    #[test]
+    fn under_mirror_makers_name() {
+        for name in ["connect-mirror-maker", "/opt/kafka/bin/connect-mirror-maker.sh"] {
+            let arguments = read(&[name, "mm2.properties", "--clusters", "a"]).unwrap();
+            let Command::Run { file, .. } = arguments.command else { panic!("{arguments:?}") };
+            assert_eq!(file.file, PathBuf::from("mm2.properties"));
+            assert_eq!(file.clusters.unwrap(), ["a"]);
+        }
+        assert!(read(&["connect-mirror-maker.sh", "-daemon", "f"]).is_err());
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

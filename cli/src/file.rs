@@ -1,0 +1,40 @@
+//! From a file's name to a plan, and what is wrong with it told.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+use kmirror_engine::config::mm2::FILE_BYTES_MAX;
+use kmirror_engine::config::problem::ConfigErrors;
+use kmirror_engine::config::properties;
+use kmirror_engine::plan::{Plan, PlanArgs};
+
+use crate::args::FileArguments;
+use crate::exit::Exit;
+
+/// Reads a plan. The inner result is about what the file says.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read_plan(arguments: &FileArguments) -> anyhow::Result<Result<Plan, ConfigErrors>> {
+    let name = arguments.file.display().to_string();
+    let bytes = read(&arguments.file).with_context(|| format!("cannot read {name}"))?;
+    let args =
+        PlanArgs { clusters: arguments.clusters.clone(), allow_same_cluster: arguments.allow_same_cluster };
+    Ok(Plan::from_properties(&properties::decode(&bytes), &name, &args))
+}
+
+/// No more than a configuration may have, and one byte, by which the engine sees that it is too much.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How the process ends with these errors.
+pub(crate) fn exit_of(errors: &ConfigErrors) -> Exit {
+    let all_refusals = errors.errors.iter().all(|error| error.problem.is_refusal());
+    if all_refusals { Exit::Refused } else { Exit::Configuration }
+}

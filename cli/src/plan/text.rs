@@ -1,0 +1,191 @@
+//! The report as people read it.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use kmirror_engine::config::origin::Origin;
+use kmirror_engine::config::problem::{ConfigErrors, Finding};
+use kmirror_engine::filter::PatternList;
+use kmirror_engine::plan::{FlowPlan, Outcome, TargetChange, TopicDecision};
+use kmirror_engine::policy::Naming;
+
+use super::Report;
+
+/// Characters of a list of patterns that are shown.
+const PATTERNS_SHOWN: usize = 160;
+
+pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    write_findings(&report.plan.findings, out)?;
+    for problem in &report.problems {
+        let word = if report.plan.allow_same_cluster { "allowed" } else { "error" };
+        writeln!(out, "{word:<8} {problem}")?;
+    }
+    write_clusters(report, out)?;
+    for (flow, topics) in report.plan.flows.iter().zip(&report.topics) {
+        write_flow(flow, topics.as_deref(), out)?;
+    }
+    writeln!(out)?;
+    summary(report, out)
+}
+
+pub(super) fn write_errors(file: &str, errors: &ConfigErrors, out: &mut impl Write) -> anyhow::Result<()> {
+    for error in &errors.errors {
+        write_one("error", error.origin.as_ref(), &error.problem, error.hint.as_deref(), out)?;
+    }
+    write_findings(&errors.findings, out)?;
+    let count = errors.errors.len();
+    writeln!(out, "\n{file} cannot be run: {count} error{}", plural(count))?;
+    Ok(())
+}
+
+fn write_findings(findings: &[Finding], out: &mut impl Write) -> anyhow::Result<()> {
+    findings.iter().try_for_each(|finding| {
+        let word = finding.severity().name();
+        write_one(word, finding.origin.as_ref(), &finding.notice, finding.hint.as_deref(), out)
+    })
+}
+
+/// What it is about and what is the matter; below it what to do.
+fn write_one(
+    word: &str,
+    origin: Option<&Origin>,
+    what: &dyn Display,
+    hint: Option<&str>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let place = origin.map(|origin| format!("{origin}: ")).unwrap_or_default();
+    writeln!(out, "{word:<8} {place}{what}")?;
+    if let Some(hint) = hint {
+        writeln!(out, "{:<8} {hint}", "")?;
+    }
+    Ok(())
+}
+
+fn write_clusters(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(out)?;
+    let names: Vec<&str> = report.plan.clusters.keys().map(|alias| alias.as_str()).collect();
+    let width = widest(&names);
+    for (alias, cluster) in &report.plan.clusters {
+        let servers: Vec<String> = cluster.bootstrap.iter().map(ToString::to_string).collect();
+        let state = match report.answers.get(alias) {
+            None => String::new(),
+            Some(Ok(seen)) => format!(
+                "  cluster id {}, {} broker{}, {} topic{}",
+                seen.cluster_id.as_deref().unwrap_or("unknown"),
+                seen.brokers,
+                plural(seen.brokers),
+                seen.topics.len(),
+                plural(seen.topics.len()),
+            ),
+            Some(Err(why)) => format!("  did not answer: {why}"),
+        };
+        writeln!(out, "cluster {alias:<width$}  {}{state}", servers.join(", "))?;
+    }
+    Ok(())
+}
+
+fn write_flow(flow: &FlowPlan, topics: Option<&[TopicDecision]>, out: &mut impl Write) -> anyhow::Result<()> {
+    if !flow.enabled {
+        writeln!(out, "\nflow {} is not enabled", flow.name())?;
+        return Ok(());
+    }
+    writeln!(out, "\nflow {}", flow.name())?;
+    writeln!(out, "  topics    {}", patterns(&flow.topics.include))?;
+    writeln!(out, "  without   {}", patterns(&flow.topics.exclude))?;
+    writeln!(out, "  named     {}", naming(flow))?;
+    writeln!(out, "  progress  {} on {}", flow.progress_topic, flow.target)?;
+    match topics {
+        Some(topics) => write_topics(topics, out),
+        None => Ok(()),
+    }
+}
+
+fn patterns(list: &PatternList) -> String {
+    let all: Vec<&str> = list.rules().iter().map(|rule| &*rule.pattern).collect();
+    let mut text = all.join(", ");
+    if text.chars().count() > PATTERNS_SHOWN {
+        text = text.chars().take(PATTERNS_SHOWN).collect();
+        text.push_str("..");
+    }
+    format!("{} ({})", if text.is_empty() { "nothing" } else { &text }, list.origin())
+}
+
+fn naming(flow: &FlowPlan) -> String {
+    let scheme = match flow.policy.naming {
+        Naming::Default => format!("{}{}<topic>", flow.source, flow.policy.separator),
+        Naming::Identity => "as at the source".to_owned(),
+    };
+    match &flow.policy.rename {
+        Some(rename) => format!("`{}` becomes `{}`, others {scheme}", rename.pattern, rename.replacement),
+        None => scheme,
+    }
+}
+
+fn write_topics(topics: &[TopicDecision], out: &mut impl Write) -> anyhow::Result<()> {
+    let mirrored: Vec<(&str, &str, String)> = topics.iter().filter_map(mirrored_row).collect();
+    let left_out: Vec<(&str, String)> = topics.iter().filter_map(left_out_row).collect();
+    if !mirrored.is_empty() {
+        writeln!(out, "\n  mirrored: {}", mirrored.len())?;
+        let width = widest(&mirrored.iter().map(|row| row.0).collect::<Vec<_>>());
+        let target_width = widest(&mirrored.iter().map(|row| row.1).collect::<Vec<_>>());
+        for (topic, target_topic, rest) in &mirrored {
+            writeln!(out, "    {topic:<width$}  ->  {target_topic:<target_width$}  {rest}")?;
+        }
+    }
+    if !left_out.is_empty() {
+        writeln!(out, "\n  not mirrored: {}", left_out.len())?;
+        let width = widest(&left_out.iter().map(|row| row.0).collect::<Vec<_>>());
+        for (topic, why) in &left_out {
+            writeln!(out, "    {topic:<width$}  {why}")?;
+        }
+    }
+    if topics.is_empty() {
+        writeln!(out, "\n  the source has no topics")?;
+    }
+    Ok(())
+}
+
+fn mirrored_row(decision: &TopicDecision) -> Option<(&str, &str, String)> {
+    let Outcome::Mirrored { target_topic, partitions, change, .. } = &decision.outcome else { return None };
+    let what = match change {
+        None => String::new(),
+        Some(TargetChange::Create) => ", to be created".to_owned(),
+        Some(TargetChange::AddPartitions { from }) => format!(", has {from} of them"),
+        Some(TargetChange::Nothing { partitions: at_target }) if at_target > partitions => {
+            format!(", is there with {at_target}")
+        }
+        Some(TargetChange::Nothing { .. }) => ", is there".to_owned(),
+    };
+    let count = usize::try_from(*partitions).unwrap_or_default();
+    Some((&decision.source_topic, target_topic, format!("{partitions} partition{}{what}", plural(count))))
+}
+
+fn left_out_row(decision: &TopicDecision) -> Option<(&str, String)> {
+    match &decision.outcome {
+        Outcome::NotMirrored(why) => Some((&decision.source_topic, why.to_string())),
+        Outcome::Mirrored { .. } => None,
+    }
+}
+
+fn summary(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    let flows = report.plan.enabled_flows().count();
+    let refused = !report.problems.is_empty() && !report.plan.allow_same_cluster;
+    let silent = report.answers.values().filter(|answer| answer.is_err()).count();
+    let file = &report.file;
+    if refused {
+        writeln!(out, "{file} would be refused")?;
+    } else if silent > 0 {
+        writeln!(out, "{file} is sound; {silent} cluster{} did not answer", plural(silent))?;
+    } else {
+        writeln!(out, "{file} is sound: {flows} flow{}", plural(flows))?;
+    }
+    Ok(())
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn widest(texts: &[&str]) -> usize {
+    texts.iter().map(|text| text.chars().count()).max().unwrap_or_default()
+}
