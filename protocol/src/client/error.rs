@@ -31,7 +31,7 @@ pub enum ClientError {
         cluster: Arc<str>,
     },
     /// A broker could not be reached, or a call on it failed below Kafka's own errors.
-    #[error("cluster {cluster}: broker {node} cannot be used")]
+    #[error("cluster {cluster}: broker {node} cannot be used{}", advertised(.source))]
     Broker {
         /// The cluster's alias.
         cluster: Arc<str>,
@@ -118,6 +118,17 @@ pub enum ClientError {
 
 fn list(addresses: &[Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Brokers are found where they say they are, which need not be where we can reach them.
+fn advertised(error: &NetError) -> &'static str {
+    match error.root() {
+        NetError::Resolve { .. }
+        | NetError::NoAddresses { .. }
+        | NetError::Connect { .. }
+        | NetError::ConnectTimeout { .. } => " (its address is the one in its advertised.listeners)",
+        _ => "",
+    }
 }
 
 fn words(message: &Option<Arc<str>>) -> String {

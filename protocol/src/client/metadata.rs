@@ -115,7 +115,12 @@ impl Metadata {
         let mut topics = if all { HashMap::new() } else { self.topics.clone() };
         for topic in &response.topics {
             let Some(topic) = self.topic(topic) else { continue };
-            topics.insert(Arc::clone(&topic.name), Arc::new(topic));
+            // What did not change is kept, so that it takes no more memory and is known by its address.
+            let topic = match self.topics.get(&topic.name) {
+                Some(known) if **known == topic => Arc::clone(known),
+                _ => Arc::new(topic),
+            };
+            topics.insert(Arc::clone(&topic.name), topic);
         }
         Self {
             generation: self.generation + 1,
@@ -211,6 +216,17 @@ mod tests {
         assert_eq!(first.updated(&other, false).topics.len(), 2);
         assert_eq!(first.updated(&other, true).topics.len(), 1);
         assert_eq!(first.updated(&other, true).generation, 2);
+    }
+
+    #[test]
+    fn topics_that_did_not_change_are_the_same() {
+        let first = Metadata::default().updated(&samples::metadata(12), true);
+        let second = first.updated(&samples::metadata(12), true);
+        assert!(Arc::ptr_eq(&first.topics["orders"], &second.topics["orders"]));
+        let mut other = samples::metadata(12);
+        other.topics[0].partitions[0].isr_nodes.clear();
+        let third = second.updated(&other, true);
+        assert!(!Arc::ptr_eq(&second.topics["orders"], &third.topics["orders"]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{TopicFault, is_absent};
 use crate::client::backoff::Backoff;
 use crate::client::cluster::{Cluster, Topics};
 use crate::client::error::ClientError;
-use crate::client::retry::{Action, decide};
+use crate::client::retry::{Action, decide, decide_net};
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::parts::TopicName;
 use crate::wire::messages::parts::create_partitions_request::CreatePartitionsTopic;
@@ -62,7 +62,13 @@ pub async fn create_topics(
     for part in topics.chunks(TOPICS_A_REQUEST) {
         let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
         while let Some((topics, timeout_ms)) = attempts.next() {
-            let response = cluster.call_controller(request(topics, timeout_ms)).await?;
+            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
+                Ok(response) => response,
+                Err(error) => {
+                    attempts.failed(error).await?;
+                    continue;
+                }
+            };
             let answers = response.topics.iter().map(|topic| {
                 let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
                 (topic.name.as_str(), fault)
@@ -97,10 +103,14 @@ pub async fn create_partitions(
         let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
         while let Some((topics, timeout_ms)) = attempts.next() {
             let response = match cluster.call_controller(request(topics, timeout_ms)).await {
+                Ok(response) => response,
                 Err(error) if is_absent(&error) => {
                     CreatePartitionsResponse::default().with_results(absent(topics))
                 }
-                answered => answered?,
+                Err(error) => {
+                    attempts.failed(error).await?;
+                    continue;
+                }
             };
             let answers = response.results.iter().map(|topic| {
                 let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
@@ -158,6 +168,16 @@ impl<'a, T> Attempts<'a, T> {
         let request_timeout = self.cluster.options().connection.request_timeout;
         let timeout_ms = i32::try_from(left.min(request_timeout / 2).as_millis()).unwrap_or(i32::MAX);
         (!self.open.is_empty()).then_some((&*self.open, timeout_ms))
+    }
+
+    /// The request failed on its way, or its answer did; what is created already will say so. Before the next one it
+    /// pauses, and finds the controller anew.
+    async fn failed(&mut self, error: ClientError) -> Result<(), ClientError> {
+        let passing = error.net().is_some_and(|error| decide_net(error) == Action::RefreshAndRetry);
+        if !passing || !self.backoff.pause_before(self.deadline).await {
+            return Err(error);
+        }
+        self.cluster.refresh(Topics::None).await.map(drop)
     }
 
     /// Takes the answers of one request. Before the next one it pauses, and finds the controller anew if need be.
