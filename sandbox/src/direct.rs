@@ -138,11 +138,12 @@ impl Sandbox {
     /// Stores batches or older messages unchecked and unchanged at the offsets they have, which must not be below the end
     /// of the log. Offsets left out are a gap, as after compaction.
     pub fn store_verbatim(&self, topic: &str, partition: i32, records: &Bytes) -> Result<(), SandboxError> {
+        let mut entries = Entries::new(records.clone());
         let mut cluster = self.shared.cluster();
-        for entry in Entries::new(records.clone()) {
+        for entry in entries.by_ref() {
             cluster.store(topic, partition, LogEntry::verbatim(&entry?))?;
         }
-        Ok(())
+        if entries.partial().is_some() { Err(SandboxError::Torn) } else { Ok(()) }
     }
 
     /// Stores any bytes as if they were the records up to `last_offset`, from the end of the log on.

@@ -54,6 +54,9 @@ pub enum SandboxError {
     /// Bytes that were to be stored are no batches.
     #[error("the bytes are no record batches")]
     Batch(#[from] kmirror_protocol::wire::batch::BatchError),
+    /// Bytes that were to be stored end inside a batch.
+    #[error("the bytes end inside a record batch")]
+    Torn,
 }
 
 impl Sandbox {
@@ -98,8 +101,9 @@ impl Sandbox {
     /// Stops a broker: its listener and connections are closed when this returns, and what it led goes to other replicas.
     pub async fn stop_broker(&self, broker: i32) -> Result<(), SandboxError> {
         let stopped = self.running().remove(&broker).ok_or(SandboxError::UnknownBroker(broker))?;
-        self.shared.cluster().broker_stopped(broker);
+        // First the sockets: a broker that is killed tells nobody that it leads no more.
         stopped.stop().await;
+        self.shared.cluster().broker_stopped(broker);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Ordinary clients against a sandbox: librdkafka and Kafka's own console tools produce to it, consume from it and
 //! administer it. They are the judges of whether it behaves as a cluster.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 

@@ -115,9 +115,8 @@ impl Log {
     pub(crate) fn advance_start(&mut self, offset: i64) -> usize {
         let before = self.footprint;
         self.start_offset = offset.clamp(self.start_offset, self.end_offset);
-        while let Some(entry) = self.entries.pop_front_if(|entry| entry.last_offset < self.start_offset) {
-            self.footprint -= entry.footprint();
-        }
+        let gone = self.entries.partition_point(|entry| entry.last_offset < self.start_offset);
+        self.footprint -= self.entries.drain(..gone).map(|entry| entry.footprint()).sum::<usize>();
         self.epochs.truncate_start(self.start_offset);
         self.transactions.truncate_start(self.start_offset);
         before - self.footprint

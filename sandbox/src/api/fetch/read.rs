@@ -188,21 +188,18 @@ impl<'a> Reader<'a, '_> {
         max_bytes: usize,
         first: bool,
     ) {
+        let torn = self.cluster.options.torn_batches;
         let mut len = 0;
         for entry in entries {
             let fits = len + entry.len() <= max_bytes;
-            let torn = self.cluster.options.torn_batches && len < max_bytes;
-            if !fits && !(first && read.entries.is_empty()) && !torn {
+            if fits || (first && read.entries.is_empty()) {
+                len += entry.len();
+            } else if torn && len < max_bytes {
+                len = max_bytes;
+            } else {
                 break;
             }
-            len += entry.len();
             read.entries.push(entry);
-            if !fits {
-                let whole_first = if first { read.entries[0].len() } else { 0 };
-                len =
-                    if self.cluster.options.torn_batches { max_bytes.max(whole_first).min(len) } else { len };
-                break;
-            }
         }
         read.records_len = len;
     }
