@@ -14,6 +14,8 @@ mod metadata;
 pub mod offsets;
 pub mod retry;
 pub mod send;
+#[cfg(test)]
+mod testing;
 pub mod txn;
 
 pub use backoff::Backoff;

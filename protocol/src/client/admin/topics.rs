@@ -214,3 +214,46 @@ impl<'a, T> Attempts<'a, T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::testing::{cluster, script};
+
+    /// What comes of creating "t" when the controller answers like this.
+    async fn creating(answers: &[Option<ErrorCode>]) -> (Result<Result<(), TopicFault>, ClientError>, usize) {
+        let script = script();
+        script.creations.lock().unwrap().extend(answers);
+        let broker = script.broker(1).await;
+        let topic = NewTopic { name: "t".into(), partitions: 1, replication_factor: 1, configs: Vec::new() };
+        let created = create_topics(&cluster(&broker), &[topic], Duration::from_secs(1)).await;
+        let left = script.creations.lock().unwrap().len();
+        (created.map(|mut created| created.remove(0).1), answers.len() - left)
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_tried_again() {
+        let answers =
+            [Some(ErrorCode::NotController), None, Some(ErrorCode::RequestTimedOut), Some(ErrorCode::None)];
+        let (created, asked) = creating(&answers).await;
+        assert_eq!((created.unwrap(), asked), (Ok(()), 4));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_pass_is_told_at_once() {
+        let (created, asked) =
+            creating(&[Some(ErrorCode::TopicAuthorizationFailed), Some(ErrorCode::None)]).await;
+        assert_eq!(created.unwrap().unwrap_err().code, ErrorCode::TopicAuthorizationFailed);
+        assert_eq!(asked, 1);
+    }
+
+    #[tokio::test]
+    async fn the_time_is_up_at_some_point() {
+        let answers = [Some(ErrorCode::NotController); 100];
+        let (created, asked) = creating(&answers).await;
+        assert_eq!(created.unwrap().unwrap_err().code, ErrorCode::NotController);
+        assert!((2..100).contains(&asked), "{asked}");
+        let (created, _) = creating(&[None; 100]).await;
+        assert!(matches!(created.unwrap_err(), ClientError::Broker { .. }));
+    }
+}

@@ -3,92 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kafka_protocol::messages::metadata_response::{
-    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
-use kafka_protocol::messages::{BrokerId, MetadataResponse, TopicName};
 use tokio::time::sleep;
 
 use super::*;
 use crate::client::by_leader::ask_leaders;
-use crate::net::testing::{Peer, Server};
-use crate::wire::messages::StrBytes;
-
-/// What every server of a cluster answers, and how often it was asked.
-#[derive(Default)]
-struct Script {
-    cluster_id: Mutex<String>,
-    brokers: Mutex<BTreeMap<i32, Address>>,
-    /// The leaders of the partitions of topic "t".
-    leaders: Mutex<Vec<i32>>,
-    delay: Duration,
-    metadata_requests: AtomicUsize,
-    connections: AtomicUsize,
-}
-
-impl Script {
-    fn metadata(&self) -> MetadataResponse {
-        let brokers = self.brokers.lock().unwrap();
-        let brokers = brokers.iter().map(|(id, address)| {
-            MetadataResponseBroker::default()
-                .with_node_id(BrokerId(*id))
-                .with_host(StrBytes::from_string(address.host.clone()))
-                .with_port(address.port.into())
-        });
-        let leaders = self.leaders.lock().unwrap();
-        let partitions = leaders.iter().zip(0..).map(|(leader, index)| {
-            MetadataResponsePartition::default().with_partition_index(index).with_leader_id(BrokerId(*leader))
-        });
-        let topic = MetadataResponseTopic::default()
-            .with_name(Some(TopicName(StrBytes::from_static_str("t"))))
-            .with_partitions(partitions.collect());
-        MetadataResponse::default()
-            .with_brokers(brokers.collect())
-            .with_cluster_id(Some(StrBytes::from_string(self.cluster_id.lock().unwrap().clone())))
-            .with_controller_id(BrokerId(1))
-            .with_topics(vec![topic])
-    }
-
-    async fn server(self: &Arc<Self>) -> Server {
-        let script = Arc::clone(self);
-        Server::greeting(move |peer| serve(Arc::clone(&script), peer)).await
-    }
-
-    /// A server that is in the metadata as this broker.
-    async fn broker(self: &Arc<Self>, id: i32) -> Server {
-        let server = self.server().await;
-        self.brokers.lock().unwrap().insert(id, server.address.clone());
-        server
-    }
-
-    fn asked(&self) -> usize {
-        self.metadata_requests.load(Ordering::SeqCst)
-    }
-}
-
-async fn serve(script: Arc<Script>, mut peer: Peer) {
-    script.connections.fetch_add(1, Ordering::SeqCst);
-    while let Some(asked) = peer.request().await {
-        if asked.api == ApiKey::Metadata.key() {
-            script.metadata_requests.fetch_add(1, Ordering::SeqCst);
-            sleep(script.delay).await;
-            peer.answer_message(&asked, &script.metadata()).await;
-        }
-    }
-}
-
-fn script() -> Arc<Script> {
-    Arc::new(Script { cluster_id: Mutex::new("one".into()), ..Script::default() })
-}
-
-fn options(bootstrap: &[&Server]) -> ClusterOptions {
-    let bootstrap = bootstrap.iter().map(|server| server.address.clone()).collect();
-    ClusterOptions { api_timeout: Duration::from_millis(500), ..ClusterOptions::new("a", bootstrap) }
-}
-
-fn cluster(bootstrap: &Server) -> Cluster {
-    Cluster::new(options(&[bootstrap]), None)
-}
+use crate::client::testing::{Script, cluster, options, script};
+use crate::net::testing::Server;
 
 #[tokio::test]
 async fn bootstrap_servers_are_for_the_start_only() {
