@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use kmirror_protocol::net::Address;
 
-/// `client.dns.lookup`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsLookup {
-    /// Every address a name stands for is tried.
-    AllAddresses,
-    /// Bootstrap names are resolved to addresses and back to canonical names, as Kerberos wants it.
-    CanonicalBootstrap,
-}
-
 /// The settings of one client: one role (consumer, producer or admin) of one flow at one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPlan {
@@ -20,14 +11,10 @@ pub struct ClientPlan {
     pub bootstrap: Vec<Address>,
     /// `client.id`, with the flow and the role behind it as MirrorMaker 2 has them.
     pub client_id: String,
-    /// `client.dns.lookup`
-    pub dns_lookup: DnsLookup,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
-    /// `socket.connection.setup.timeout.ms`: the first attempt's limit; later ones wait longer, up to the next.
+    /// `socket.connection.setup.timeout.ms`
     pub connect_timeout: Duration,
-    /// `socket.connection.setup.timeout.max.ms`
-    pub connect_timeout_max: Duration,
     /// `reconnect.backoff.ms`
     pub reconnect_backoff: Duration,
     /// `reconnect.backoff.max.ms`

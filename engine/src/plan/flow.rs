@@ -34,21 +34,6 @@ pub enum Isolation {
     ReadCommitted,
 }
 
-/// A codec asked for by `compression.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetCodec {
-    /// Not compressed.
-    None,
-    /// `compression.gzip.level` beside it.
-    Gzip,
-    /// Has no levels.
-    Snappy,
-    /// `compression.lz4.level` beside it.
-    Lz4,
-    /// `compression.zstd.level` beside it.
-    Zstd,
-}
-
 /// How records are fetched from the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchPlan {
@@ -64,9 +49,6 @@ pub struct FetchPlan {
     pub isolation: Isolation,
     /// `client.rack` (KIP-392): fetch from a replica in the same rack.
     pub rack: Option<String>,
-    /// `check.crcs`: whether a batch's checksum is verified before the batch is forwarded. Re-encoded batches are
-    /// always verified; a forwarded one keeps the checksum it came with, so the target's broker verifies it.
-    pub check_crcs: bool,
 }
 
 /// How records are produced to the target.
@@ -76,17 +58,10 @@ pub struct ProducePlan {
     pub acks: i16,
     /// `request.timeout.ms` of the producer, also the time the target may take to replicate.
     pub request_timeout: Duration,
-    /// `delivery.timeout.ms`; Connect's default is 24 days.
-    pub delivery_timeout: Duration,
     /// `max.request.size`
     pub max_request_bytes: usize,
     /// `max.in.flight.requests.per.connection`
     pub max_in_flight: usize,
-    /// `batch.size`, if the file sets it: bytes up to which small batches are merged.
-    pub batch_bytes: Option<usize>,
-    /// `compression.type`, if the file sets it, and the level that goes with it: for batches that have to be
-    /// re-encoded anyway. Forwarded batches keep the codec they have.
-    pub compression: Option<(TargetCodec, Option<i32>)>,
 }
 
 /// One flow of records from a source cluster to a target cluster.
@@ -112,8 +87,6 @@ pub struct FlowPlan {
     pub replication_factor: i16,
     /// Which topic settings go to the target at creation.
     pub config_filter: ConfigPropertyFilter,
-    /// `tasks.max`: how many lanes may share the work.
-    pub tasks_max: u16,
     /// `refresh.topics.interval.seconds`, none when `refresh.topics.enabled=false`.
     pub refresh_topics: Option<Duration>,
     /// `admin.timeout.ms`

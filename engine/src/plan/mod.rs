@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use kmirror_protocol::net::Address;
 
-pub use client::{ClientPlan, DnsLookup};
+pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
-pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan, TargetCodec};
+pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan};
 
 use crate::config::mm2;
 use crate::config::problem::{ConfigErrors, Finding};

@@ -1,6 +1,6 @@
 //! The rows of Kafka's consumer, producer and admin client.
 
-use super::Kind::{Bool, Choice, Int, Text};
+use super::Kind::{Choice, Int, Text};
 use super::Scope::Client;
 use super::{Kind, Opt, Role, Scope, ignored};
 
@@ -19,14 +19,6 @@ pub static CLIENT_ID: Opt = Opt::used(
     "",
     "A name for the client; flow and role are put behind it, as MirrorMaker 2 does.",
 );
-/// Names to addresses.
-pub static CLIENT_DNS_LOOKUP: Opt = Opt::used(
-    "client.dns.lookup",
-    ANY,
-    Choice(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only", "default"]),
-    "use_all_dns_ips",
-    "Whether every address of a name is tried, or bootstrap names are first made canonical.",
-);
 /// One request.
 pub static REQUEST_TIMEOUT: Opt =
     Opt::used("request.timeout.ms", ANY, SOME_MILLIS, "30000", "How long an answer may take.");
@@ -36,16 +28,7 @@ pub static CONNECT_TIMEOUT: Opt = Opt::used(
     ANY,
     SOME_MILLIS,
     "10000",
-    "How long connecting may take; doubled with every failure.",
-)
-.since("2.7");
-/// Later ones.
-pub static CONNECT_TIMEOUT_MAX: Opt = Opt::used(
-    "socket.connection.setup.timeout.max.ms",
-    ANY,
-    SOME_MILLIS,
-    "30000",
-    "How long connecting may take at most, however often it failed.",
+    "How long connecting may take.",
 )
 .since("2.7");
 /// First pause before connecting again.
@@ -151,15 +134,6 @@ pub static CLIENT_RACK: Opt = Opt::used(
     "",
     "The rack kmirror runs in, to fetch from a replica nearby (KIP-392).",
 );
-/// Checksums.
-pub static CHECK_CRCS: Opt = Opt::used(
-    "check.crcs",
-    CONSUMER,
-    Bool,
-    "false",
-    "Whether checksums of forwarded batches are verified here too; the target's broker verifies them in any case, \
-     and re-encoded batches are always verified.",
-);
 
 /// Acknowledgements.
 pub static ACKS: Opt = Opt::used(
@@ -186,62 +160,12 @@ pub static MAX_REQUEST_SIZE: Opt = Opt::used(
     "1048576",
     "Up to how many bytes batches are put together in one request; a larger batch goes alone.",
 );
-/// Merging.
-pub static BATCH_SIZE: Opt = Opt::used(
-    "batch.size",
-    PRODUCER,
-    Int { min: 0, max: i32::MAX as i64 },
-    "",
-    "Up to how many bytes small batches are merged while catching up; 0 merges none.",
-);
-/// Codec.
-pub static COMPRESSION_TYPE: Opt = Opt::used(
-    "compression.type",
-    PRODUCER,
-    Choice(&["none", "gzip", "snappy", "lz4", "zstd"]),
-    "",
-    "The codec of batches that have to be re-encoded; by default the one they had. Forwarded batches keep theirs.",
-);
-/// Level.
-pub static GZIP_LEVEL: Opt = Opt::used(
-    "compression.gzip.level",
-    PRODUCER,
-    Int { min: -1, max: 9 },
-    "",
-    "The level that goes with `compression.type=gzip`.",
-)
-.since("3.8");
-/// Level.
-pub static LZ4_LEVEL: Opt = Opt::used(
-    "compression.lz4.level",
-    PRODUCER,
-    Int { min: 1, max: 17 },
-    "",
-    "The level that goes with `compression.type=lz4`.",
-)
-.since("3.8");
-/// Level.
-pub static ZSTD_LEVEL: Opt = Opt::used(
-    "compression.zstd.level",
-    PRODUCER,
-    Int { min: -131_072, max: 22 },
-    "",
-    "The level that goes with `compression.type=zstd`.",
-)
-.since("3.8");
-/// Patience with a batch.
-pub static DELIVERY_TIMEOUT: Opt = Opt::used(
-    "delivery.timeout.ms",
-    PRODUCER,
-    MILLIS,
-    "2147483647",
-    "How long a batch may be retried before its partition is shown as failing; the default is Connect's.",
-);
 
 const COMMITS: &str = "progress is kept on the target, not in a consumer group";
 const POLLS: &str = "kmirror does not poll records one by one; memory is bounded by kmirror.buffer.memory";
 const CLASSES: &str = "kmirror copies bytes and runs no Java class";
 const METRICS: &str = "kmirror has no Java metrics";
+const CODEC: &str = "batches keep the codec they have at the source";
 const RETRIES: &str = "what can be retried is retried until it succeeds";
 const REBOOTSTRAP: &str = "when no known broker answers, the bootstrap servers are asked again in any case";
 const PARTITIONS: &str = "records keep their partitions";
@@ -267,6 +191,17 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("share.*", CONSUMER, "kmirror uses no share groups"),
     ignored("internal.leave.group.on.close", CONSUMER, COMMITS),
     ignored("internal.throw.on.fetch.stable.offset.unsupported", CONSUMER, COMMITS),
+    ignored(
+        "check.crcs",
+        CONSUMER,
+        "the target's broker verifies what is forwarded, kmirror what it re-encodes",
+    ),
+    ignored("compression.type", PRODUCER, CODEC),
+    ignored("compression.gzip.level", PRODUCER, CODEC),
+    ignored("compression.lz4.level", PRODUCER, CODEC),
+    ignored("compression.zstd.level", PRODUCER, CODEC),
+    ignored("batch.size", PRODUCER, "batches stay as they are; small ones are merged while catching up"),
+    ignored("delivery.timeout.ms", PRODUCER, RETRIES),
     ignored("enable.idempotence", PRODUCER, "kmirror always produces idempotently: its restarts rest on it"),
     ignored("linger.ms", PRODUCER, "a record that can go is never held back"),
     ignored("buffer.memory", PRODUCER, "memory is bounded by kmirror.buffer.memory, for the whole process"),
@@ -279,6 +214,12 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("transaction.timeout.ms", PRODUCER, TRANSACTIONS),
     ignored("transaction.two.phase.commit.enable", PRODUCER, TRANSACTIONS),
     ignored("internal.auto.downgrade.txn.commit", PRODUCER, TRANSACTIONS),
+    ignored("client.dns.lookup", ANY, "every address of a name is tried"),
+    ignored(
+        "socket.connection.setup.timeout.max.ms",
+        ANY,
+        "every attempt to connect has the time of socket.connection.setup.timeout.ms",
+    ),
     ignored("retries", ANY, RETRIES),
     ignored("default.api.timeout.ms", ANY, RETRIES),
     ignored("bootstrap.controllers", ANY, "kmirror asks brokers, not controllers"),
@@ -293,7 +234,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 
 /// The rows of this file, those that have their effect first.
 pub(super) fn clients_rows() -> impl Iterator<Item = &'static Opt> {
-    let used: [&'static Opt; 30] = [
+    let used: [&'static Opt; 21] = [
         &AUTO_OFFSET_RESET,
         &ISOLATION_LEVEL,
         &FETCH_MAX_BYTES,
@@ -301,21 +242,12 @@ pub(super) fn clients_rows() -> impl Iterator<Item = &'static Opt> {
         &FETCH_MIN_BYTES,
         &FETCH_MAX_WAIT,
         &CLIENT_RACK,
-        &CHECK_CRCS,
         &ACKS,
         &MAX_IN_FLIGHT,
         &MAX_REQUEST_SIZE,
-        &BATCH_SIZE,
-        &COMPRESSION_TYPE,
-        &GZIP_LEVEL,
-        &LZ4_LEVEL,
-        &ZSTD_LEVEL,
-        &DELIVERY_TIMEOUT,
         &CLIENT_ID,
-        &CLIENT_DNS_LOOKUP,
         &REQUEST_TIMEOUT,
         &CONNECT_TIMEOUT,
-        &CONNECT_TIMEOUT_MAX,
         &RECONNECT_BACKOFF,
         &RECONNECT_BACKOFF_MAX,
         &RETRY_BACKOFF,

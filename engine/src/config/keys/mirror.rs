@@ -69,14 +69,6 @@ pub static REPLICATION_FACTOR: Opt = Opt::used(
     "2",
     "Replicas of topics created at the target; -1 leaves it to the target.",
 );
-/// Lanes.
-pub static TASKS_MAX: Opt = Opt::used(
-    "tasks.max",
-    Flow,
-    Int { min: 1, max: 1024 },
-    "1",
-    "How many lanes may share a flow's partitions.",
-);
 /// Look for new topics?
 pub static REFRESH_TOPICS_ENABLED: Opt =
     Opt::used("refresh.topics.enabled", Flow, Bool, "true", "Whether to look for new topics and partitions.");
@@ -317,7 +309,8 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("connector.class", Flow, CONNECTOR),
     ignored("connector.plugin.version", Flow, CONNECTOR),
     ignored("config.action.reload", Flow, CONNECTOR),
-    ignored("tasks.max.enforce", Flow, CONNECTOR),
+    ignored("tasks.max", Flow, "kmirror shares its work out by itself"),
+    ignored("tasks.max.enforce", Flow, "goes with tasks.max"),
     ignored("task.index", Flow, CONNECTOR),
     ignored("task.assigned.*", Flow, CONNECTOR),
     ignored("errors.*", Flow, "kmirror never passes over a record"),
@@ -341,7 +334,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 
 /// The rows of this file, those that have their effect first.
 pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
-    let used: [&'static Opt; 23] = [
+    let used: [&'static Opt; 22] = [
         &CLUSTERS,
         &ENABLED,
         &TOPICS,
@@ -355,7 +348,6 @@ pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
         &USE_DEFAULTS_FROM,
         &REFRESH_TOPICS_ENABLED,
         &REFRESH_TOPICS_INTERVAL,
-        &TASKS_MAX,
         &ADMIN_TIMEOUT,
         &NAME,
         &BUFFER_MEMORY,

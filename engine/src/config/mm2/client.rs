@@ -9,7 +9,7 @@ use super::settings::{FlowName, Places, client_places, cluster_places};
 use super::slot::Side;
 use crate::config::keys::{self, Opt, Role, Scope};
 use crate::config::problem::Problem;
-use crate::plan::{ClientPlan, ClusterAlias, ClusterPlan, DnsLookup};
+use crate::plan::{ClientPlan, ClusterAlias, ClusterPlan};
 
 /// Whose client it is: it decides which places of the file count.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +53,8 @@ impl Reader<'_> {
         ClientPlan {
             bootstrap: self.bootstrap(owner),
             client_id,
-            dns_lookup: self.dns_lookup(owner),
             request_timeout: self.millis(owner, &keys::REQUEST_TIMEOUT),
             connect_timeout: self.millis(owner, &keys::CONNECT_TIMEOUT),
-            connect_timeout_max: self.millis(owner, &keys::CONNECT_TIMEOUT_MAX),
             reconnect_backoff: self.millis(owner, &keys::RECONNECT_BACKOFF),
             reconnect_backoff_max: self.millis(owner, &keys::RECONNECT_BACKOFF_MAX),
             retry_backoff: self.millis(owner, &keys::RETRY_BACKOFF),
@@ -103,14 +101,6 @@ impl Reader<'_> {
             let hint =
                 Some("an unencrypted connection in its place would be a lie, so nothing is connected".into());
             self.error(Some(origin), Problem::UnsupportedSecurity { protocol: value }, hint);
-        }
-    }
-
-    fn dns_lookup(&mut self, owner: Owner<'_>) -> DnsLookup {
-        let opt = &keys::CLIENT_DNS_LOOKUP;
-        match self.choice(&owner.places(opt), opt).value.as_str() {
-            "resolve_canonical_bootstrap_servers_only" => DnsLookup::CanonicalBootstrap,
-            _ => DnsLookup::AllAddresses,
         }
     }
 

@@ -9,7 +9,7 @@ use super::settings::{FlowName, flow_places, worker_places};
 use super::slot::Side;
 use crate::config::keys::{self, Opt, Role};
 use crate::config::problem::{Notice, Problem};
-use crate::plan::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan, TargetCodec};
+use crate::plan::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan};
 use crate::policy::InternalTopicRules;
 
 /// One fetch may take this part of the memory budget: while one is written another is read, from more than one broker.
@@ -36,7 +36,6 @@ impl Reader<'_> {
             allows_collisions: self.flow_flag(flow, &keys::RENAME_COLLISIONS),
             replication_factor: self.replicas(flow_places(flow), &keys::REPLICATION_FACTOR),
             config_filter: self.config_filter(flow),
-            tasks_max: self.int(&flow_places(flow), &keys::TASKS_MAX),
             refresh_topics: self.refresh_topics(flow),
             admin_timeout: Duration::from_millis(self.int(&flow_places(flow), &keys::ADMIN_TIMEOUT)),
             offset_flush_interval: self.offset_flush_interval(flow),
@@ -150,7 +149,6 @@ impl Reader<'_> {
                 _ => Isolation::ReadUncommitted,
             },
             rack: self.text_if_set(&consumer.places(rack), rack).map(|rack| rack.value),
-            check_crcs: self.flag(&consumer.places(&keys::CHECK_CRCS), &keys::CHECK_CRCS).value,
         }
     }
 
@@ -167,17 +165,12 @@ impl Reader<'_> {
     }
 
     fn produce(&mut self, producer: Owner<'_>) -> ProducePlan {
-        let millis = |reader: &mut Self, opt| Duration::from_millis(reader.int(&producer.places(opt), opt));
+        let timeout = &keys::REQUEST_TIMEOUT;
         ProducePlan {
             acks: self.acks(producer),
-            request_timeout: millis(self, &keys::REQUEST_TIMEOUT),
-            delivery_timeout: millis(self, &keys::DELIVERY_TIMEOUT),
+            request_timeout: Duration::from_millis(self.int(&producer.places(timeout), timeout)),
             max_request_bytes: self.int(&producer.places(&keys::MAX_REQUEST_SIZE), &keys::MAX_REQUEST_SIZE),
             max_in_flight: self.int(&producer.places(&keys::MAX_IN_FLIGHT), &keys::MAX_IN_FLIGHT),
-            batch_bytes: self
-                .number_if_set(&producer.places(&keys::BATCH_SIZE), &keys::BATCH_SIZE)
-                .map(|bytes| usize::try_from(bytes.value).unwrap_or_default()),
-            compression: self.compression(producer),
         }
     }
 
@@ -193,20 +186,6 @@ impl Reader<'_> {
             }
             _ => -1,
         }
-    }
-
-    fn compression(&mut self, producer: Owner<'_>) -> Option<(TargetCodec, Option<i32>)> {
-        let opt = &keys::COMPRESSION_TYPE;
-        let (codec, level) = match self.choice(&producer.places(opt), opt).value.as_str() {
-            "none" => (TargetCodec::None, None),
-            "gzip" => (TargetCodec::Gzip, Some(&keys::GZIP_LEVEL)),
-            "snappy" => (TargetCodec::Snappy, None),
-            "lz4" => (TargetCodec::Lz4, Some(&keys::LZ4_LEVEL)),
-            "zstd" => (TargetCodec::Zstd, Some(&keys::ZSTD_LEVEL)),
-            _ => return None,
-        };
-        let level = level.and_then(|opt: &'static Opt| self.number_if_set(&producer.places(opt), opt));
-        Some((codec, level.and_then(|level| i32::try_from(level.value).ok())))
     }
 
     /// A list of patterns by default: what the table says, unless the flow follows older rules.

@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
     pub(super) fn choice(&mut self, places: &Places, opt: &'static Opt) -> Sourced<String> {
         let Kind::Choice(words) = opt.kind else { return self.text(places, opt) };
         let mut text = self.text(places, opt);
-        if !words.contains(&text.value.as_str()) && (!opt.default.is_empty() || !text.value.is_empty()) {
+        if !words.contains(&text.value.as_str()) {
             let listed: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             let expected = format!("one of {}", listed.join(", "));
             let meant = words.iter().find(|word| word.eq_ignore_ascii_case(&text.value));
@@ -91,12 +91,9 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// A number, if there is one and not even a default.
-    pub(super) fn number_if_set(&mut self, places: &Places, opt: &'static Opt) -> Option<Sourced<i64>> {
+    /// A number. Every option that is read so has a default; a test holds the table to it.
+    pub(super) fn number(&mut self, places: &Places, opt: &'static Opt) -> Sourced<i64> {
         let text = self.text(places, opt);
-        if text.value.is_empty() && matches!(text.origin, Origin::Default { .. }) {
-            return None;
-        }
         let (parsed, expected) = match opt.kind {
             Kind::Int { min, max } => {
                 let parsed = text.value.parse::<i64>().ok().filter(|value| (min..=max).contains(value));
@@ -108,20 +105,11 @@ impl<'a> Reader<'a> {
             }
             _ => (None, "a number".to_owned()),
         };
-        let value = match parsed {
-            Some(value) => value,
-            None => {
-                self.bad_value(&text, opt, expected, None);
-                memory(opt.default)?
-            }
-        };
-        Some(Sourced { value, origin: text.origin })
-    }
-
-    /// A number. Every option that is read so has a default; a test holds the table to it.
-    pub(super) fn number(&mut self, places: &Places, opt: &'static Opt) -> Sourced<i64> {
-        let default = Sourced { value: 0, origin: Origin::Default { key: opt.name } };
-        self.number_if_set(places, opt).unwrap_or(default)
+        let value = parsed.unwrap_or_else(|| {
+            self.bad_value(&text, opt, expected, None);
+            memory(opt.default).unwrap_or_default()
+        });
+        Sourced { value, origin: text.origin }
     }
 
     /// A number as another integer type. The table's bounds make it fit; a value that does not is held to the type's
@@ -149,10 +137,6 @@ pub(super) trait Largest {
 }
 
 impl Largest for i16 {
-    const LARGEST: Self = Self::MAX;
-}
-
-impl Largest for u16 {
     const LARGEST: Self = Self::MAX;
 }
 
@@ -195,7 +179,7 @@ fn memory(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::keys;
+    use crate::config::keys::{self, Status};
 
     #[test]
     fn lists() {
@@ -225,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_table_are_values_of_their_kind() {
-        for opt in keys::options().filter(|opt| !opt.default.is_empty()) {
+        for opt in keys::options().filter(|opt| matches!(opt.status, Status::Used | Status::NotDone { .. })) {
             let sound = match opt.kind {
                 Kind::Bool => matches!(opt.default, "true" | "false"),
                 Kind::Int { min, max } => {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::problem::Severity;
 use crate::filter::Verdict;
-use crate::plan::{AutoOffsetReset, FlowPlan, Isolation, OnLost, TargetCodec};
+use crate::plan::{AutoOffsetReset, FlowPlan, Isolation, OnLost};
 use crate::policy::{InternalTopicRules, Naming};
 
 const TWO: &str = "clusters = A, B\n\
@@ -301,8 +301,7 @@ fn client_settings() {
          A.consumer.connections.max.idle.ms = -1\n\
          A.consumer.receive.buffer.bytes = 1000000\n\
          B.producer.max.in.flight.requests.per.connection = 3\n\
-         B.producer.compression.type = zstd\n\
-         B.producer.compression.zstd.level = 7\n",
+         B.admin.request.timeout.ms = 7\n",
     );
     assert_eq!(flow.fetch.isolation, Isolation::ReadCommitted);
     assert_eq!(flow.start, AutoOffsetReset::Latest);
@@ -311,7 +310,8 @@ fn client_settings() {
     assert_eq!(flow.source_client.receive_buffer, Some(1_000_000));
     assert_eq!(flow.target_client.receive_buffer, None);
     assert_eq!(flow.produce.max_in_flight, 3);
-    assert_eq!(flow.produce.compression, Some((TargetCodec::Zstd, Some(7))));
+    assert_eq!(flow.target_admin.request_timeout, Duration::from_millis(7));
+    assert_eq!(flow.target_client.request_timeout, Duration::from_secs(30));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn values_of_the_wrong_type() {
     for (line, said) in [
         ("replication.factor = three", "`three` is not a whole number from -1 to 32767"),
         ("replication.factor = 0", "`0` is not -1, or 1 or more"),
-        ("replication.factor = 3 # three", "if one was meant here, the value is `3`"),
+        ("tasks.max = 3\nreplication.factor = 3 # three", "if one was meant here, the value is `3`"),
         ("refresh.topics.enabled = yes", "`yes` is not `true` or `false`"),
         ("A->B.enabled = true # on", "the value is `true`"),
         ("A.consumer.isolation.level = READ_COMMITTED", "write `read_committed`"),

@@ -31,7 +31,7 @@ fn outcomes(flow: &FlowPlan, topics: &[SourceTopic<'_>]) -> Vec<(String, String)
         .collect()
 }
 
-fn pairs<'a>(outcomes: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+fn pairs(outcomes: &[(String, String)]) -> Vec<(&str, &str)> {
     outcomes.iter().map(|(topic, outcome)| (topic.as_str(), outcome.as_str())).collect()
 }
 
