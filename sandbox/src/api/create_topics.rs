@@ -95,3 +95,53 @@ fn failed(name: &TopicName, code: i16, message: Option<&str>) -> CreatableTopicR
         .with_num_partitions(-1)
         .with_replication_factor(-1)
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::ResponseError;
+    use kafka_protocol::messages::create_topics_request::CreatableTopicConfig;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask};
+
+    fn wanted(name: &str, partitions: i32) -> CreatableTopic {
+        CreatableTopic::default()
+            .with_name(TopicName(text(name)))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+    }
+
+    #[tokio::test]
+    async fn each_topic_has_its_own_answer_in_every_version() {
+        let bench = Bench::with_topic(1);
+        for version in 2..=7 {
+            let name = format!("new{version}");
+            let config =
+                CreatableTopicConfig::default().with_name(text("retention.ms")).with_value(Some(text("5")));
+            let topics = vec![wanted(&name, 3).with_configs(vec![config]), wanted("t", 1), wanted("", 1)];
+            let response = ask(&bench, version, &CreateTopicsRequest::default().with_topics(topics)).await;
+            let codes: Vec<_> = response.topics.iter().map(|topic| topic.error_code).collect();
+            let errors = [ResponseError::TopicAlreadyExists, ResponseError::InvalidTopicException];
+            assert_eq!(codes, [0, errors[0].code(), errors[1].code()]);
+            if version >= 5 {
+                let made = &response.topics[0];
+                assert_eq!((made.num_partitions, made.replication_factor), (3, 1));
+                let configs = made.configs.as_ref().unwrap();
+                let own: Vec<_> =
+                    configs.iter().filter(|config| config.config_source == SOURCE_TOPIC).collect();
+                assert_eq!((own.len(), own[0].name.as_str()), (1, "retention.ms"));
+            }
+            assert_eq!(bench.peer.shared.cluster().topics[name.as_str()].partitions.len(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn validation_alone_creates_nothing() {
+        let bench = Bench::with_topic(1);
+        let request =
+            CreateTopicsRequest::default().with_topics(vec![wanted("u", 2)]).with_validate_only(true);
+        let response = ask(&bench, 7, &request).await;
+        assert_eq!((response.topics[0].error_code, response.topics[0].num_partitions), (0, 2));
+        assert!(!bench.peer.shared.cluster().topics.contains_key("u"));
+    }
+}

@@ -66,3 +66,39 @@ fn each_partition(
     });
     DeleteRecordsResponse::default().with_topics(topics.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::TopicName;
+    use kafka_protocol::messages::delete_records_request::DeleteRecordsTopic;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask, batch_with, produce};
+    use crate::api::text;
+
+    async fn delete(bench: &Bench, version: i16, offset: i64) -> (i16, i64) {
+        let partition = DeleteRecordsPartition::default().with_offset(offset);
+        let topic =
+            DeleteRecordsTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![partition]);
+        let response = ask(bench, version, &DeleteRecordsRequest::default().with_topics(vec![topic])).await;
+        let result = &response.topics[0].partitions[0];
+        (result.error_code, result.low_watermark)
+    }
+
+    #[tokio::test]
+    async fn the_start_moves_up_and_never_back() {
+        let bench = Bench::with_topic(2);
+        for _ in 0..5 {
+            produce(&bench, "t", 0, batch_with(2, |_| {})).await;
+        }
+        assert_eq!(delete(&bench, 0, 3).await, (0, 3));
+        assert_eq!(delete(&bench, 1, 1).await, (0, 3));
+        let out_of_range = (ResponseError::OffsetOutOfRange.code(), -1);
+        assert_eq!(delete(&bench, 2, 11).await, out_of_range);
+        assert_eq!(delete(&bench, 2, -2).await, out_of_range);
+        assert_eq!(delete(&bench.at(2), 2, 4).await, (ResponseError::NotLeaderOrFollower.code(), -1));
+        assert_eq!(delete(&bench, 2, HIGH_WATERMARK).await, (0, 10));
+        // The log goes on where it was: how a mirror fills gaps.
+        assert_eq!(produce(&bench, "t", 0, batch_with(1, |_| {})).await, (0, 10));
+    }
+}

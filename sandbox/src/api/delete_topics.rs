@@ -55,3 +55,42 @@ fn failed(topic: &DeleteTopicState, code: i16) -> DeletableTopicResult {
         .with_topic_id(topic.topic_id)
         .with_error_code(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask};
+
+    #[tokio::test]
+    async fn by_name_and_by_id() {
+        let bench = Bench::with_topic(1);
+        for version in 1..=6 {
+            if version > 1 {
+                bench.create("t", 1);
+            }
+            let id = bench.peer.shared.cluster().topics["t"].id;
+            let names = ["t", "u"].map(|name| TopicName(text(name)));
+            let by_name = |name: &TopicName| DeleteTopicState::default().with_name(Some(name.clone()));
+            let request = match version {
+                6 => {
+                    let ids = [id, Uuid::from_u128(9)];
+                    let by_id = ids.map(|id| DeleteTopicState::default().with_name(None).with_topic_id(id));
+                    let topics = by_id.into_iter().chain([by_name(&names[1])]);
+                    DeleteTopicsRequest::default().with_topics(topics.collect())
+                }
+                _ => DeleteTopicsRequest::default().with_topic_names(names.to_vec()),
+            };
+            let responses = ask(&bench, version, &request).await.responses;
+            assert_eq!(responses[0].error_code, 0);
+            assert_eq!(responses[0].name.as_deref().map(|name| name.as_str()), Some("t"));
+            let unknown = ResponseError::UnknownTopicOrPartition.code();
+            assert_eq!(responses.last().unwrap().error_code, unknown);
+            if version == 6 {
+                assert_eq!(responses[1].error_code, ResponseError::UnknownTopicId.code());
+            }
+            assert!(bench.peer.shared.cluster().topics.is_empty());
+        }
+    }
+}

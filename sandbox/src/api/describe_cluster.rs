@@ -41,3 +41,23 @@ impl Api for DescribeCluster {
         call.body(&response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{Bench, ask};
+
+    #[tokio::test]
+    async fn the_live_brokers_and_the_cluster_s_id() {
+        let bench = Bench::with_topic(3);
+        bench.peer.shared.cluster().broker_stopped(1);
+        let response = ask(&bench, 1, &DescribeClusterRequest::default()).await;
+        let ids: Vec<_> = response.brokers.iter().map(|broker| *broker.broker_id).collect();
+        assert_eq!((ids, *response.controller_id), (vec![2, 3], 2));
+        assert_eq!(response.cluster_id.as_str(), bench.peer.shared.cluster().id);
+        assert_eq!(ask(&bench, 0, &DescribeClusterRequest::default()).await.brokers.len(), 2);
+        let controllers = DescribeClusterRequest::default().with_endpoint_type(2);
+        let refused = ask(&bench, 1, &controllers).await.error_code;
+        assert_eq!(refused, ResponseError::MismatchedEndpointType.code());
+    }
+}

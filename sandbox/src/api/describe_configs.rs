@@ -127,3 +127,67 @@ fn describe_broker(
     };
     Ok(values.into_iter().map(describe).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{Bench, ask};
+
+    async fn describe(
+        bench: &Bench,
+        version: i16,
+        kind: i8,
+        name: &str,
+        keys: &[&str],
+    ) -> DescribeConfigsResult {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(text(name))
+            .with_configuration_keys((!keys.is_empty()).then(|| keys.iter().map(|key| text(key)).collect()));
+        let request =
+            DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true);
+        ask(bench, version, &request).await.results.remove(0)
+    }
+
+    #[tokio::test]
+    async fn own_values_and_defaults_are_told_apart() {
+        let bench = Bench::with_topic(1);
+        {
+            let mut cluster = bench.peer.shared.cluster();
+            cluster.topics.get_mut("t").unwrap().configs.set("retention.ms", "5").unwrap();
+        }
+        for version in 1..=4 {
+            let described = describe(&bench, version, TOPIC, "t", &["retention.ms", "segment.ms"]).await;
+            let told: Vec<_> = described
+                .configs
+                .iter()
+                .map(|config| (config.name.as_str(), config.value.as_deref(), config.config_source))
+                .collect();
+            let expected = [
+                ("retention.ms", Some("5"), SOURCE_TOPIC),
+                ("segment.ms", Some("604800000"), SOURCE_DEFAULT),
+            ];
+            assert_eq!(told, expected);
+            assert_eq!(described.configs[0].synonyms.len(), 2);
+        }
+        assert_eq!(describe(&bench, 4, TOPIC, "t", &[]).await.configs.len(), SETTINGS.len());
+    }
+
+    #[tokio::test]
+    async fn brokers_describe_themselves() {
+        let bench = Bench::with_topic(2);
+        let own = describe(&bench, 4, BROKER, "1", &["num.partitions"]).await;
+        assert_eq!(own.configs[0].value.as_deref(), Some("1"));
+        let other = describe(&bench, 4, BROKER, "2", &[]).await.error_code;
+        assert_eq!(other, ResponseError::InvalidRequest.code());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there() {
+        let bench = Bench::with_topic(1);
+        let code = async |kind, name| describe(&bench, 4, kind, name, &[]).await.error_code;
+        assert_eq!(code(TOPIC, "u").await, ResponseError::UnknownTopicOrPartition.code());
+        assert_eq!(code(TOPIC, "no topic").await, ResponseError::InvalidTopicException.code());
+        assert_eq!(code(99, "t").await, ResponseError::InvalidRequest.code());
+    }
+}

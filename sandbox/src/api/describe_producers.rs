@@ -60,3 +60,40 @@ fn each_partition(
     });
     DescribeProducersResponse::default().with_topics(topics.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::TopicName;
+    use kafka_protocol::messages::describe_producers_request::TopicRequest;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask, batch_with, produce};
+    use crate::api::text;
+
+    #[tokio::test]
+    async fn the_last_sequence_is_told() {
+        let bench = Bench::with_topic(2);
+        for sequence in [5, 8] {
+            let batch = batch_with(3, |header| {
+                (header.producer_id, header.producer_epoch, header.base_sequence) = (77, 2, sequence);
+            });
+            assert_eq!(produce(&bench, "t", 0, batch).await.0, 0);
+        }
+        produce(&bench, "t", 0, batch_with(1, |_| {})).await;
+        let topic = |name: &str, indexes: &[i32]| {
+            TopicRequest::default().with_name(TopicName(text(name))).with_partition_indexes(indexes.to_vec())
+        };
+        let request =
+            DescribeProducersRequest::default().with_topics(vec![topic("t", &[0, 7]), topic("u", &[0])]);
+        let response = ask(&bench, 0, &request).await;
+        let [found, missing] = &response.topics[0].partitions[..] else { panic!("two partitions") };
+        let [producer] = &found.active_producers[..] else { panic!("one producer") };
+        assert_eq!((*producer.producer_id, producer.producer_epoch, producer.last_sequence), (77, 2, 10));
+        assert_eq!((producer.last_timestamp, producer.current_txn_start_offset), (1000, -1));
+        let unknown = ResponseError::UnknownTopicOrPartition.code();
+        assert_eq!((missing.partition_index, missing.error_code), (7, unknown));
+        assert_eq!(response.topics[1].partitions[0].error_code, unknown);
+        let elsewhere = ask(&bench.at(2), 0, &request).await.topics[0].partitions[0].error_code;
+        assert_eq!(elsewhere, ResponseError::NotLeaderOrFollower.code());
+    }
+}

@@ -106,3 +106,55 @@ fn apply(configs: &mut TopicConfigs, change: &AlterableConfig) -> Result<(), Str
         other => Err(format!("Unknown config operation {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{Bench, ask};
+
+    async fn alter(bench: &Bench, changes: &[(&str, i8, &str)]) -> i16 {
+        let change = |(name, operation, value): &(&str, i8, &str)| {
+            AlterableConfig::default()
+                .with_name(text(name))
+                .with_config_operation(*operation)
+                .with_value(Some(text(value)))
+        };
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(text("t"))
+            .with_configs(changes.iter().map(change).collect());
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        ask(bench, 1, &request).await.responses[0].error_code
+    }
+
+    fn value(bench: &Bench, name: &str) -> Option<String> {
+        bench.peer.shared.cluster().topics["t"].configs.own(name).map(str::to_owned)
+    }
+
+    #[tokio::test]
+    async fn settings_are_set_removed_and_added_to() {
+        let bench = Bench::with_topic(1);
+        assert_eq!(
+            alter(&bench, &[("retention.ms", SET, "7"), ("cleanup.policy", APPEND, "compact")]).await,
+            0
+        );
+        assert_eq!(value(&bench, "retention.ms").as_deref(), Some("7"));
+        assert_eq!(value(&bench, "cleanup.policy").as_deref(), Some("delete,compact"));
+        assert_eq!(
+            alter(&bench, &[("retention.ms", DELETE, ""), ("cleanup.policy", SUBTRACT, "delete")]).await,
+            0
+        );
+        assert_eq!(value(&bench, "retention.ms"), None);
+        assert_eq!(value(&bench, "cleanup.policy").as_deref(), Some("compact"));
+    }
+
+    #[tokio::test]
+    async fn one_wrong_change_and_nothing_is_changed() {
+        let bench = Bench::with_topic(1);
+        let invalid = ResponseError::InvalidConfig.code();
+        for wrong in [("colour", SET, "red"), ("retention.ms", SET, "x"), ("retention.ms", APPEND, "1")] {
+            assert_eq!(alter(&bench, &[("segment.ms", SET, "9"), wrong]).await, invalid);
+        }
+        assert_eq!(value(&bench, "segment.ms"), None);
+    }
+}

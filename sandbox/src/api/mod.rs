@@ -15,6 +15,8 @@ mod describe_producers;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
+#[cfg(test)]
+mod group_tests;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -30,6 +32,8 @@ mod produce;
 mod sync_group;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod transaction_tests;
 mod txn_offset_commit;
 mod write_txn_markers;
 

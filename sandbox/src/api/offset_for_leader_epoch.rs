@@ -63,3 +63,40 @@ fn each_partition(
     });
     OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::TopicName;
+    use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderTopic;
+
+    use super::*;
+    use crate::api::testing::{Bench, ask, batch_with, produce};
+    use crate::api::text;
+
+    async fn end(bench: &Bench, version: i16, epoch: i32, current: i32) -> (i16, i32, i64) {
+        let partition =
+            OffsetForLeaderPartition::default().with_leader_epoch(epoch).with_current_leader_epoch(current);
+        let topic =
+            OffsetForLeaderTopic::default().with_topic(TopicName(text("t"))).with_partitions(vec![partition]);
+        let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+        let response = ask(bench, version, &request).await;
+        let end = &response.topics[0].partitions[0];
+        (end.error_code, end.leader_epoch, end.end_offset)
+    }
+
+    #[tokio::test]
+    async fn epochs_end_where_the_next_begins() {
+        let bench = Bench::with_topic(1);
+        for _ in 0..3 {
+            produce(&bench, "t", 0, batch_with(2, |_| {})).await;
+        }
+        bench.peer.shared.cluster().truncate("t", 0, 4).unwrap();
+        produce(&bench, "t", 0, batch_with(5, |_| {})).await;
+        for version in 2..=4 {
+            assert_eq!(end(&bench, version, 0, -1).await, (0, 0, 4));
+            assert_eq!(end(&bench, version, 1, 1).await, (0, 1, 9));
+            assert_eq!(end(&bench, version, 2, 1).await, (0, -1, -1));
+        }
+        assert_eq!(end(&bench, 4, 0, 0).await.0, ResponseError::FencedLeaderEpoch.code());
+    }
+}
