@@ -1,7 +1,7 @@
 //! The one door to the message crate: everything but Fetch and Produce is coded by it, behind these functions.
 //!
 //! Its decoders reserve memory by the counts they read before they look for the elements. So a response is first
-//! walked by its [`shape`], which proves that every count and length is true; only then is it decoded. What a
+//! walked by its shape, which proves that every count and length is true; only then is it decoded. What a
 //! response may make us allocate is thus bounded by its own length. A request type has to name the shape of its
 //! response to pass this door at all.
 
