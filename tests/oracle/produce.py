@@ -81,6 +81,8 @@ def producer(options, codec, linger):
         "message.max.bytes": 1_000_000, "queue.buffering.max.kbytes": 65536,
         # Keeps the order without an idempotent producer, which takes half a second to get its id.
         "max.in.flight": 1,
+        # Brokers may come and go under a long run, which must not make records twice.
+        "enable.idempotence": bool(options.rate),
     }
     if options.transactional:
         settings["transactional.id"] = f"oracle-{options.topic}-{options.seed}"
