@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::Request;
 
 /// A request as a script sees it.
 #[derive(Debug, Clone)]
@@ -21,6 +22,15 @@ pub struct RequestInfo {
     pub body: Bytes,
     /// How many requests of this API the cluster has had before.
     pub earlier: u64,
+}
+
+impl RequestInfo {
+    /// The request as a message; `None` when it is of another API or cannot be read.
+    #[must_use]
+    pub fn decode<R: Request>(&self) -> Option<R> {
+        let mut body = self.body.clone();
+        if R::KEY == self.api as i16 { R::decode(&mut body, self.version).ok() } else { None }
+    }
 }
 
 /// What is to be done with a request.

@@ -1,8 +1,11 @@
 //! What a test or a demonstration does to a cluster without speaking the protocol.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kmirror_protocol::wire::batch::Entries;
 use kmirror_protocol::wire::compress::Decompressor;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::sandbox::{Sandbox, SandboxError};
@@ -181,6 +184,22 @@ impl Sandbox {
     /// The high watermark of a partition, which is the end of its log.
     pub fn end_offset(&self, topic: &str, partition: i32) -> Result<i64, SandboxError> {
         Ok(self.shared.cluster().partition(topic, partition)?.log.end_offset())
+    }
+
+    /// Waits until the high watermark of a partition is at least `offset`.
+    pub async fn reaches(&self, topic: &str, partition: i32, offset: i64) -> Result<(), SandboxError> {
+        let changed = Arc::new(Notify::new());
+        loop {
+            {
+                let mut cluster = self.shared.cluster();
+                let partition = cluster.partition_mut(topic, partition)?;
+                if partition.log.end_offset() >= offset {
+                    return Ok(());
+                }
+                partition.watch(&changed);
+            }
+            changed.notified().await;
+        }
     }
 
     /// Bytes of batches in a partition.

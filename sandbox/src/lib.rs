@@ -19,6 +19,8 @@ mod state;
 pub use control::{ControlId, RequestInfo, Verdict};
 pub use direct::TopicSpec;
 pub use kafka_protocol::ResponseError;
+/// Kafka's messages, for scripts that look into requests.
+pub use kafka_protocol::messages;
 pub use kafka_protocol::messages::ApiKey;
 pub use options::{SandboxOptions, WhenFull};
 pub use sandbox::{Sandbox, SandboxError};

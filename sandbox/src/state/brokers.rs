@@ -31,11 +31,12 @@ impl Cluster {
         self.live_brokers().map(|(id, _)| id).next()
     }
 
-    /// The coordinator of a group or a transactional id: the same broker for the same key while it runs.
+    /// The coordinator of a group or a transactional id: the same broker for the same key while it runs, then the next.
     pub(crate) fn coordinator(&self, key: &str) -> Option<i32> {
-        let live: Vec<_> = self.live_brokers().map(|(id, _)| id).collect();
         let hash = key.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        live.get(hash.checked_rem(live.len())?).copied()
+        let first = hash.checked_rem(self.brokers.len())?;
+        let around = self.brokers.iter().cycle().skip(first).take(self.brokers.len());
+        around.filter(|(_, broker)| broker.up).map(|(id, _)| *id).next()
     }
 
     /// The broker has stopped: what it led goes to a replica in sync, or to nobody while it was the last.

@@ -1,5 +1,5 @@
 //! The coordinators' side of a cluster: who looks after what, and transactions (KIP-98, Kafka's `TransactionCoordinator`;
-//! markers are written at once, so that nothing is ever seen half done). Pure: time is handed in.
+//! markers are written at once, so that nothing is ever seen half done). Time is handed in.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

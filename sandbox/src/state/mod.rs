@@ -1,5 +1,5 @@
 //! The state of a whole cluster, and the synchronous operations on it. One lock guards it, held for an operation and never
-//! across an await. Pure but for the waking of waiters: time is handed in.
+//! across an await. No sockets; time is handed in.
 
 mod append;
 pub(crate) mod brokers;

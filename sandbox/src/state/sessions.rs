@@ -1,6 +1,7 @@
 //! Incremental fetch sessions of one broker (KIP-227, Kafka's `FetchManager` and `FetchSession`). Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use kafka_protocol::ResponseError;
@@ -25,7 +26,7 @@ pub(crate) struct FetchKey {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TopicRef {
-    Name(String),
+    Name(Arc<str>),
     Id(Uuid),
 }
 

@@ -1,4 +1,4 @@
-//! Topics and their partitions: who leads, who follows, and whom to wake when there is something new. Pure.
+//! Topics and their partitions: who leads, who follows, and whom to wake when there is something new. No clock, no sockets.
 
 use std::sync::{Arc, Weak};
 

@@ -11,8 +11,9 @@ use super::config::TopicConfigs;
 use super::topic::{Partition, Topic, name_fault, names_collide};
 use super::validate::Refusal;
 
-/// Most partitions a topic can have here: the sandbox keeps its word about memory.
+/// Most partitions a topic can have here, and most in a cluster: the sandbox keeps its word about memory.
 const PARTITIONS_MAX: i32 = 10_000;
+const ALL_PARTITIONS_MAX: usize = 50_000;
 
 /// A topic somebody wants.
 #[derive(Debug, Default, Clone)]
@@ -49,6 +50,7 @@ impl Cluster {
             configs.set(name, value).map_err(|reason| Refusal::new(ResponseError::InvalidConfig, reason))?;
         }
         let replicas = self.plan_replicas(new)?;
+        self.check_room(replicas.len())?;
         let partitions =
             replicas.into_iter().map(|replicas| Partition::new(replicas, |id| self.is_up(id))).collect();
         Ok(Topic { name: new.name.as_str().into(), id: self.random_uuid(), configs, partitions })
@@ -94,11 +96,9 @@ impl Cluster {
             return Err(Refusal::new(ResponseError::InvalidPartitions, message));
         }
         if count > PARTITIONS_MAX {
-            return Err(Refusal::new(
-                ResponseError::InvalidPartitions,
-                "The sandbox does not hold that many",
-            ));
+            return Err(too_many());
         }
+        self.check_room(wanted - present)?;
         let replication_factor = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
         let replicas = match assignments {
             [] => self.assign(present, wanted - present, replication_factor),
@@ -120,6 +120,11 @@ impl Cluster {
             topic.partitions.extend(partitions);
         }
         Ok(())
+    }
+
+    fn check_room(&self, more: usize) -> Result<(), Refusal> {
+        let present: usize = self.topics.values().map(|topic| topic.partitions.len()).sum();
+        if present + more > ALL_PARTITIONS_MAX { Err(too_many()) } else { Ok(()) }
     }
 
     fn check_name(&self, name: &str) -> Result<(), Refusal> {
@@ -190,6 +195,10 @@ impl Cluster {
     }
 }
 
+fn too_many() -> Refusal {
+    Refusal::new(ResponseError::PolicyViolation, "The sandbox does not hold that many partitions")
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
@@ -243,12 +252,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_holds_so_many_partitions() {
+        let mut cluster = cluster();
+        for n in 0..5 {
+            cluster.create_topic(&new(&format!("t{n}"), 10_000, 1)).unwrap();
+        }
+        assert_eq!(fault(cluster.create_topic(&new("more", 1, 1))), ResponseError::PolicyViolation);
+    }
+
+    #[test]
     fn topics_only_grow() {
         let mut cluster = cluster();
         cluster.create_topic(&new("t", 2, 2)).unwrap();
         let grow =
             |cluster: &mut Cluster, count| cluster.grow_topic("t", count, &[], false).map_err(|r| r.error);
         assert_eq!(grow(&mut cluster, 2), Err(ResponseError::InvalidPartitions));
+        assert_eq!(grow(&mut cluster, 10_001), Err(ResponseError::PolicyViolation));
         assert_eq!(grow(&mut cluster, 5), Ok(()));
         assert_eq!(cluster.topics["t"].partitions.len(), 5);
         assert_eq!(cluster.topics["t"].partitions[4].replicas.len(), 2);

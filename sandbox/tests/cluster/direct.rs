@@ -85,3 +85,17 @@ async fn clusters_are_told_apart() {
     let (one, other) = (start(1).await, start(1).await);
     assert_ne!(one.cluster_id(), other.cluster_id());
 }
+
+#[tokio::test]
+async fn an_offset_is_waited_for() {
+    let sandbox = start(1).await;
+    let append = async {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+            sandbox.append("t", 0, &batch(&["a", "b"])).unwrap();
+        }
+    };
+    let (reached, ()) = tokio::join!(sandbox.reaches("t", 0, 6), append);
+    reached.unwrap();
+    assert_eq!(refused(sandbox.reaches("u", 0, 1).await), Some(ResponseError::UnknownTopicOrPartition));
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka_protocol::messages::{FetchRequest, TopicName};
+use kafka_protocol::messages::{FetchRequest, MetadataRequest, TopicName};
 use kmirror_protocol::wire::batch::{Batch, Stamp};
 use kmirror_sandbox::{ApiKey, ResponseError, Verdict};
 
@@ -24,6 +24,9 @@ async fn errors_are_answered_as_often_as_wanted_and_nothing_is_done() {
 
     let always = sandbox.control(ApiKey::Metadata, |request| {
         assert_eq!((request.version, request.client_id.as_deref()), (12, Some("link")));
+        let asked = request.decode::<MetadataRequest>().unwrap().topics.unwrap();
+        assert_eq!(asked[0].name.as_ref().map(|name| name.as_str()), Some("t"));
+        assert!(request.decode::<FetchRequest>().is_none());
         Verdict::AnswerError(5)
     });
     for _ in 0..3 {
@@ -123,7 +126,7 @@ async fn requests_in_a_row_are_answered_in_a_row() {
     };
     type Produce = kafka_protocol::messages::ProduceRequest;
     assert_eq!(base_offset(link.receive::<Produce>(9, first).await.unwrap()), 0);
-    let told_second = link.receive::<kafka_protocol::messages::MetadataRequest>(12, second).await.unwrap();
+    let told_second = link.receive::<MetadataRequest>(12, second).await.unwrap();
     assert_eq!(told(&told_second).0, 1);
     assert_eq!(base_offset(link.receive::<Produce>(9, third).await.unwrap()), 1);
 }

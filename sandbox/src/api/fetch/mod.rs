@@ -4,8 +4,11 @@
 mod encode;
 mod read;
 
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
@@ -100,7 +103,7 @@ impl Limits {
 
 fn open_session(call: &Call<'_>, request: FetchRequest) -> Result<SessionView, ResponseError> {
     let uses_ids = call.version >= TOPIC_ID_FROM_VERSION;
-    let name = |name: &str, id| if uses_ids { TopicRef::Id(id) } else { TopicRef::Name(name.to_owned()) };
+    let name = |name: &str, id| if uses_ids { TopicRef::Id(id) } else { TopicRef::Name(name.into()) };
     let named = request.topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(move |partition| {
             let key = FetchKey { topic: name(&topic.topic, topic.topic_id), partition: partition.partition };
@@ -135,25 +138,24 @@ fn open_session(call: &Call<'_>, request: FetchRequest) -> Result<SessionView, R
 }
 
 /// Reads all partitions once. `None`: there is not enough yet, and the waker is set to tell of more.
-fn read_once(call: &Call<'_>, view: &SessionView, limits: &Limits, last: bool) -> Option<Vec<bytes::Bytes>> {
+fn read_once(call: &Call<'_>, view: &SessionView, limits: &Limits, last: bool) -> Option<Vec<Bytes>> {
     let mut cluster = call.peer.shared.cluster();
-    let pass = read::pass(&cluster, call, view, limits);
-    if !pass.is_enough && !last {
-        drop(pass);
-        watch(&mut cluster, call, view);
-        return None;
-    }
-    let mut sessions =
-        cluster.brokers.get_mut(&call.peer.broker).map(|broker| std::mem::take(&mut broker.sessions))?;
-    let body = {
-        let mut pass = read::pass(&cluster, call, view, limits);
+    // Out of the cluster meanwhile: what is read stays borrowed from it until the answer is written.
+    let broker = cluster.brokers.get_mut(&call.peer.broker);
+    let mut sessions = broker.map(|broker| mem::take(&mut broker.sessions)).unwrap_or_default();
+    let mut pass = read::pass(&cluster, call, view, limits);
+    let body = (pass.is_enough || last).then(|| {
         select_news(&mut sessions, view, &mut pass.partitions);
         encode::body(&cluster, call.version, view.id, &pass.partitions)
-    };
+    });
+    drop(pass);
     if let Some(broker) = cluster.brokers.get_mut(&call.peer.broker) {
         broker.sessions = sessions;
     }
-    Some(body)
+    if body.is_none() {
+        watch(&mut cluster, call, view);
+    }
+    body
 }
 
 /// Leaves out of an incremental answer what the client knows already.
@@ -177,7 +179,7 @@ fn select_news(sessions: &mut Sessions, view: &SessionView, partitions: &mut Vec
 fn watch(cluster: &mut Cluster, call: &Call<'_>, view: &SessionView) {
     for (key, _) in &view.partitions {
         let name = match &key.topic {
-            TopicRef::Name(name) => Some(name.as_str().into()),
+            TopicRef::Name(name) => Some(Arc::clone(name)),
             TopicRef::Id(id) => cluster.topic_name(*id),
         };
         if let Some(Ok(partition)) = name.map(|name| cluster.partition_mut(&name, key.partition)) {

@@ -131,7 +131,7 @@ impl<'a> Reader<'a, '_> {
     fn find(&self, key: &FetchKey) -> Result<&'a Partition, ResponseError> {
         let topic: &Topic = match &key.topic {
             TopicRef::Name(name) => {
-                self.cluster.topics.get(name.as_str()).ok_or(ResponseError::UnknownTopicOrPartition)?
+                self.cluster.topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?
             }
             TopicRef::Id(id) => self.cluster.topic_by_id(*id).ok_or(ResponseError::UnknownTopicId)?,
         };

@@ -1,6 +1,5 @@
 //! Fetches by every version, read back with kafka-protocol's decoder and as a client with sessions does.
 
-use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::fetch_response::PartitionData as Fetched;
