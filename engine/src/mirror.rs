@@ -44,9 +44,11 @@ impl Mirror {
     /// Returns at once: whether and how the flows run is in [`Mirror::status`].
     pub fn start(plan: Plan) -> Self {
         let plan = Arc::new(plan);
+        let pool = BufferPool::new(plan.buffer_bytes);
+        let workers = available_parallelism().map_or(1, usize::from);
         let shared = Shared {
-            pool: BufferPool::new(plan.buffer_bytes),
-            workers: Arc::new(Workers::new(available_parallelism().map_or(1, usize::from))),
+            workers: Arc::new(Workers::new(workers, Arc::clone(&pool))),
+            pool,
             seen: Arc::new(SeenClusters::default()),
             stop: CancellationToken::new(),
             plan: Arc::clone(&plan),

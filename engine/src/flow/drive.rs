@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
 use kmirror_protocol::net::BufferPool;
-use kmirror_protocol::wire::reencode::{Limits, Reencoder};
+use kmirror_protocol::wire::reencode::{Buffers, Limits, Reencoder};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -52,16 +53,34 @@ pub(crate) struct Surroundings {
 pub(crate) struct Workers {
     permits: Semaphore,
     idle: Mutex<Vec<Reencoder>>,
+    pool: Arc<BufferPool>,
+}
+
+/// Memory for re-encoded batches: the pool's.
+#[derive(Debug)]
+struct Pooled(Arc<BufferPool>);
+
+impl Buffers for Pooled {
+    fn empty(&mut self, len: usize) -> Vec<u8> {
+        self.0.empty(len)
+    }
+
+    fn filled(&mut self, bytes: Vec<u8>) -> Bytes {
+        self.0.filled(bytes)
+    }
 }
 
 impl Workers {
-    pub(crate) fn new(count: usize) -> Self {
-        Self { permits: Semaphore::new(count), idle: Mutex::default() }
+    pub(crate) fn new(count: usize, pool: Arc<BufferPool>) -> Self {
+        Self { permits: Semaphore::new(count), idle: Mutex::default(), pool }
     }
 
     fn take(&self) -> Reencoder {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| Reencoder::new(Limits { max_decompressed_bytes: DECOMPRESSED_BYTES_MAX }))
+        idle.unwrap_or_else(|| {
+            let limits = Limits { max_decompressed_bytes: DECOMPRESSED_BYTES_MAX };
+            Reencoder::with_buffers(limits, Box::new(Pooled(Arc::clone(&self.pool))))
+        })
     }
 
     fn give_back(&self, reencoder: Reencoder) {
@@ -134,15 +153,11 @@ impl Driver {
             }
             Action::Reencode { question, entries, from, shape } => {
                 let (workers, sender) = (Arc::clone(&self.around.workers), self.sender.clone());
-                let pool = Arc::clone(&self.around.pool);
                 self.tasks.spawn(async move {
                     let Ok(permit) = workers.permits.acquire().await else { return };
                     let mut reencoder = workers.take();
                     let work = tokio::task::spawn_blocking(move || {
-                        let mut result = reencoder.reencode(&entries, from.0, &shape);
-                        for encoded in result.iter_mut().flatten() {
-                            encoded.payload = pool.charge(std::mem::take(&mut encoded.payload));
-                        }
+                        let result = reencoder.reencode(&entries, from.0, &shape);
                         (reencoder, result)
                     });
                     let Ok((reencoder, result)) = work.await else { return };

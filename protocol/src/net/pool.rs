@@ -6,7 +6,7 @@
 //! Invariant: the buffers handed out and the idle ones together never exceed the budget.
 //!
 //! What is made of received bytes (re-encoded batches) must not wait for credit: the bytes it was made of may hold
-//! the last of it. Such memory is [charged](BufferPool::charge) at once; what goes over the budget is a debt, and
+//! the last of it. Such memory is [counted](BufferPool::filled) at once; what goes over the budget is a debt, and
 //! readers get no credit until it is paid back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,14 +61,31 @@ impl BufferPool {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Counts `bytes` as memory in use, and hands them out again with their charge attached: it ends when the last
-    /// slice of them is dropped. Never waits; may go into debt.
-    pub fn charge(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        let units = bytes.len().div_ceil(UNIT);
+    /// An empty buffer with room for `len` bytes, an idle one if one fits. It counts once it is
+    /// [filled](Self::filled); until then only a handful of workers may hold one each.
+    pub fn empty(&self, len: usize) -> Vec<u8> {
+        let size = self.size_for(len).unwrap_or(len);
+        let found = self.take_idle(size);
+        found.unwrap_or_else(|| Vec::with_capacity(size))
+    }
+
+    /// Counts a buffer as memory in use; it is idle again when the last slice of the bytes is dropped. Never waits;
+    /// may go into debt.
+    pub fn filled(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
+        let units = bytes.capacity().div_ceil(UNIT);
         let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
         *debt += units - self.credit.forget_permits(units);
         drop(debt);
-        Bytes::from_owner(Charged { bytes, units, pool: Arc::clone(self) })
+        Buffer { bytes, units, pool: Arc::clone(self) }.freeze()
+    }
+
+    fn take_idle(&self, size: usize) -> Option<Vec<u8>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = idle.iter().enumerate().rev().filter(|(_, buffer)| buffer.capacity() >= size);
+        let (at, _) = fitting
+            .min_by_key(|(_, buffer)| buffer.capacity())
+            .filter(|(_, buffer)| size > SMALLEST_KEPT && buffer.capacity() <= size.saturating_mul(2))?;
+        Some(idle.swap_remove(at))
     }
 
     /// Takes back units that are no longer in use: debt is paid first.
@@ -135,7 +152,7 @@ impl BufferPool {
     }
 
     fn give_back(&self, mut bytes: Vec<u8>) {
-        if bytes.capacity() > SMALLEST_KEPT {
+        if (SMALLEST_KEPT + 1..=self.budget).contains(&bytes.capacity()) {
             bytes.clear();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
         }
@@ -182,26 +199,6 @@ impl Drop for Buffer {
     /// The buffer is idle before its credit is free, so whoever gets the credit finds it.
     fn drop(&mut self) {
         self.pool.give_back(std::mem::take(&mut self.bytes));
-        self.pool.release(self.units);
-    }
-}
-
-/// Bytes from elsewhere that count against the budget.
-struct Charged {
-    bytes: Bytes,
-    units: usize,
-    pool: Arc<BufferPool>,
-}
-
-impl AsRef<[u8]> for Charged {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Charged {
-    fn drop(&mut self) {
-        self.bytes.clear();
         self.pool.release(self.units);
     }
 }
@@ -266,15 +263,18 @@ mod tests {
     async fn debt_is_paid_before_anybody_gets_credit() {
         let pool = BufferPool::new(2 * MIB);
         let buffer = pool.take(MIB).await.unwrap();
-        let first = pool.charge(Bytes::from(vec![1; 3 * MIB]));
+        let first = pool.filled(vec![1; 3 * MIB]);
         assert_eq!((pool.available(), first.len()), (0, 3 * MIB));
         drop(buffer);
         assert_eq!(pool.available(), 0);
-        let second = pool.charge(Bytes::from(vec![2; MIB]));
+        let second = pool.filled(vec![2; MIB]);
         drop(first);
         assert_eq!(pool.available(), MIB);
+        let place = second.as_ptr();
         drop(second);
         assert_eq!(pool.available(), 2 * MIB);
+        let again = pool.empty(MIB - 1);
+        assert_eq!(again.as_ptr(), place, "what was dropped is used again");
     }
 
     /// The invariant, over many sizes: what is idle never exceeds what is not handed out, and what is handed out

@@ -7,6 +7,7 @@ mod writer;
 
 use bytes::Bytes;
 pub(crate) use writer::BatchWriter;
+pub use writer::Buffers;
 
 use super::batch::{BatchHeader, Codec, Entry};
 use super::compress::Decompressor;
@@ -52,6 +53,11 @@ impl Reencoder {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, decompressor: Decompressor::default(), writer: BatchWriter::default() }
+    }
+
+    /// The same, with payloads in memory from `buffers`.
+    pub fn with_buffers(limits: Limits, buffers: Box<dyn Buffers>) -> Self {
+        Self { limits, decompressor: Decompressor::default(), writer: BatchWriter::with_buffers(buffers) }
     }
 
     /// Writes the records of consecutive `entries` of one partition into as few batches as `shape` allows, leaving out

@@ -22,12 +22,37 @@ const FLUSH_LEN_MIN: usize = 8 * 1024;
 /// Length, attributes, and the two deltas of a record.
 const HEAD_LEN_MAX: usize = 5 + 1 + 10 + 5;
 
+/// Where payloads get their memory. Many are alive at once, made on one thread and dropped on another: who knows
+/// their sizes and lives can spare the allocator that.
+pub trait Buffers: std::fmt::Debug + Send {
+    /// An empty buffer with room for `len` bytes.
+    fn empty(&mut self, len: usize) -> Vec<u8>;
+
+    /// A buffer that is filled and will not change.
+    fn filled(&mut self, bytes: Vec<u8>) -> Bytes;
+}
+
+/// Every payload its own allocation.
+#[derive(Debug)]
+pub(crate) struct Heap;
+
+impl Buffers for Heap {
+    fn empty(&mut self, len: usize) -> Vec<u8> {
+        Vec::with_capacity(len)
+    }
+
+    fn filled(&mut self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from(bytes)
+    }
+}
+
 /// Builds one batch after the other out of records in order.
 #[derive(Debug)]
 pub(crate) struct BatchWriter {
     shape: Shape,
     raw_bytes_max: usize,
     compressor: Compressor,
+    buffers: Box<dyn Buffers>,
     /// Uncompressed records not yet with the compressor.
     raw: Vec<u8>,
     /// Finished payload of the batch in the making.
@@ -50,6 +75,7 @@ impl Default for BatchWriter {
             shape: Shape { codec: Codec::None, level: None, max_batch_bytes: 0 },
             raw_bytes_max: RAW_BYTES_MAX,
             compressor: Compressor::default(),
+            buffers: Box::new(Heap),
             raw: Vec::new(),
             payload: Vec::new(),
             size_ahead: 0,
@@ -65,6 +91,10 @@ impl Default for BatchWriter {
 }
 
 impl BatchWriter {
+    pub(crate) fn with_buffers(buffers: Box<dyn Buffers>) -> Self {
+        Self { buffers, ..Self::default() }
+    }
+
     /// Begins the first batch, which covers offsets from `first_offset`. `size` is a guess at the bytes of all batches.
     pub(crate) fn start(&mut self, shape: &Shape, size: usize, first_offset: i64) -> Result<(), RecordError> {
         self.shape = *shape;
@@ -86,7 +116,7 @@ impl BatchWriter {
         self.raw.clear();
         self.payload.clear();
         if self.shape.codec == Codec::None {
-            self.payload.reserve(self.size_ahead.min(self.shape.max_batch_bytes));
+            self.payload = self.buffers.empty(self.size_ahead.min(self.shape.max_batch_bytes));
         }
         (self.raw_bytes, self.records) = (0, 0);
         self.compressor
@@ -178,8 +208,12 @@ impl BatchWriter {
         self.compressor.finish(&mut self.raw, &mut self.payload).map_err(RecordError::Compress)?;
         // Compressed payloads are copied out: their size was not known before, and the buffer stays.
         let payload = match self.shape.codec {
-            Codec::None => Bytes::from(std::mem::take(&mut self.payload)),
-            _ => Bytes::copy_from_slice(&self.payload),
+            Codec::None => self.buffers.filled(std::mem::take(&mut self.payload)),
+            _ => {
+                let mut bytes = self.buffers.empty(self.payload.len());
+                bytes.extend_from_slice(&self.payload);
+                self.buffers.filled(bytes)
+            }
         };
         self.size_ahead = self.size_ahead.saturating_sub(payload.len());
         let bytes = COUNTED_HEADER_LEN.saturating_add(payload.len());
