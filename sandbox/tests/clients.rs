@@ -62,8 +62,8 @@ fn librdkafka_administers() {
     librdkafka("administration");
 }
 
-fn console(class: &str, arguments: &[&str], input: &str) -> String {
-    let mut command = java(Version::V3_9_1, "ERROR").unwrap();
+fn console(version: Version, class: &str, arguments: &[&str], input: &str) -> String {
+    let mut command = java(version, "ERROR").unwrap();
     command.args(["-Xmx128m", "-XX:TieredStopAtLevel=1", class]).args(arguments);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -74,21 +74,32 @@ fn console(class: &str, arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn java_console_clients_write_and_read() {
+fn console_clients_write_and_read(version: Version, producer: &str) {
     let (_runtime, sandbox) = serve();
     let bootstrap = sandbox.bootstrap();
     let lines: Vec<String> = (0..2000).map(|number| format!("line {number}")).collect();
     for (codec, lines) in ["none", "gzip", "snappy", "lz4", "zstd"].iter().zip(lines.chunks(400)) {
         let arguments = ["--bootstrap-server", &bootstrap, "--topic", "j", "--compression-codec", codec];
-        console("kafka.tools.ConsoleProducer", &arguments, &lines.join("\n"));
+        console(version, producer, &arguments, &lines.join("\n"));
     }
     let consumer = "org.apache.kafka.tools.consumer.ConsoleConsumer";
     let arguments = ["--bootstrap-server", &bootstrap, "--topic", "j", "--from-beginning", "--group", "g"];
-    let read = console(consumer, &[&arguments[..], &["--max-messages", "2000"]].concat(), "");
+    let read = console(version, consumer, &[&arguments[..], &["--max-messages", "2000"]].concat(), "");
     assert_eq!(read.lines().collect::<Vec<_>>(), lines);
     let groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-    let described = console(groups, &["--bootstrap-server", &bootstrap, "--describe", "--group", "g"], "");
+    let described =
+        console(version, groups, &["--bootstrap-server", &bootstrap, "--describe", "--group", "g"], "");
     let lag = described.lines().find(|line| line.starts_with("g ")).unwrap();
-    assert_eq!(lag.split_whitespace().skip(3).take(3).collect::<Vec<_>>(), ["2000", "2000", "0"]);
+    let figures: Vec<_> = lag.split_whitespace().filter(|word| ["2000", "0"].contains(word)).collect();
+    assert!(figures.ends_with(&["2000", "2000", "0"]), "{lag}");
+}
+
+#[test]
+fn console_clients_of_3_9_1_write_and_read() {
+    console_clients_write_and_read(Version::V3_9_1, "kafka.tools.ConsoleProducer");
+}
+
+#[test]
+fn console_clients_of_4_3_0_write_and_read() {
+    console_clients_write_and_read(Version::V4_3_0, "org.apache.kafka.tools.ConsoleProducer");
 }
