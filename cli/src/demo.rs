@@ -55,7 +55,7 @@ pub(crate) async fn demo() -> anyhow::Result<Exit> {
 
     let plan = Plan::from_properties(&text, "demo.properties", &PlanArgs::default())?;
     let started = Instant::now();
-    let mirror = Mirror::start(plan);
+    let mirror = Mirror::start(plan)?;
     let produced = produced + produce_for(&source, &mirror, LIVE_FOR).await?;
     let synced = catch_up(&source, &mirror).await?;
     let took = started.elapsed();

@@ -38,7 +38,13 @@ pub(crate) async fn run(plan: Plan, until_synced: bool) -> Exit {
         }
     };
     let started = Instant::now();
-    let mut mirror = Mirror::start(plan);
+    let mut mirror = match Mirror::start(plan) {
+        Ok(mirror) => mirror,
+        Err(error) => {
+            error!("threads cannot be started: {error}");
+            return Exit::StartFailed;
+        }
+    };
     let end = watch(&mut mirror, until_synced, &mut signals).await;
     let status = mirror.status().clone();
     if let End::Signal = end {

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(&file)?;
     let plan = Plan::from_properties(&text, &file, &PlanArgs::default())?;
 
-    let mut mirror = Mirror::start(plan);
+    let mut mirror = Mirror::start(plan)?;
     let status = mirror.status().clone();
     while !status.is_synced() {
         tokio::select! {

@@ -48,7 +48,9 @@ pub(crate) enum ProgressError {
         source: ClientError,
     },
     /// It cannot be written.
-    #[error("the progress topic {topic} cannot be written; mirroring goes on, a restart would repeat records")]
+    #[error(
+        "the progress topic {topic} cannot be written; mirroring goes on, a restart would repeat records"
+    )]
     Write {
         /// The topic.
         topic: String,

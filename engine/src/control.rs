@@ -17,9 +17,10 @@ use crate::clients::Clients;
 use crate::commit::{ProgressError, ProgressStore};
 use crate::discovery::Discovery;
 use crate::error::chain;
-use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings, Workers};
+use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings};
 use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
+use crate::flow::workers::Workers;
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
 use crate::progress::Progress;
 use crate::status::FlowStatus;
@@ -95,7 +96,8 @@ impl SeenClusters {
         for (alias, id) in [(&flow.source, source_id), (&flow.target, target_id)] {
             seen.extend(id.map(|id| (alias.clone(), id)));
         }
-        let cluster_of = |alias: &ClusterAlias| seen.get(alias).map_or_else(|| alias.clone(), |id| ClusterAlias::new(id));
+        let cluster_of =
+            |alias: &ClusterAlias| seen.get(alias).map_or_else(|| alias.clone(), |id| ClusterAlias::new(id));
         let flows: Vec<&FlowPlan> = plan.enabled_flows().collect();
         let found = loops::find_loops(&flows, cluster_of).into_iter().find(|one| one.topic.is_some());
         match found {
@@ -178,10 +180,17 @@ impl Flow {
         )?;
         let identity = async { Ok::<_, StartError>(txn::init_producer_id(target).await?) };
         let progress = async {
-            Ok::<_, StartError>(ProgressStore::open(&self.plan, target, target_admin, &target_metadata).await?)
+            Ok::<_, StartError>(
+                ProgressStore::open(&self.plan, target, target_admin, &target_metadata).await?,
+            )
         };
         let (identity, progress) = tokio::try_join!(identity, progress)?;
-        let lane = Lane::new(self.lane_options(), identity.into(), Arc::clone(&self.status), std::time::Instant::now());
+        let lane = Lane::new(
+            self.lane_options(),
+            identity.into(),
+            Arc::clone(&self.status),
+            std::time::Instant::now(),
+        );
         let mut discovery = Discovery::new(
             Arc::clone(&self.plan),
             source_admin.clone(),
@@ -300,7 +309,11 @@ impl Running {
                 }
             }
             Err(error) => {
-                warn!(flow = self.plan.name(), "topics cannot be looked at: {}; will be tried again", chain(&error));
+                warn!(
+                    flow = self.plan.name(),
+                    "topics cannot be looked at: {}; will be tried again",
+                    chain(&error)
+                );
             }
         }
     }

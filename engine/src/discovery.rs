@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic};
-use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
+use kmirror_protocol::wire::error::ErrorCode;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -65,8 +65,22 @@ struct Wanted {
 
 impl Discovery {
     /// `source` and `target` are the admin clients of the flow.
-    pub(crate) fn new(plan: Arc<FlowPlan>, source: Cluster, target: Cluster, status: Arc<FlowStatus>) -> Self {
-        Self { plan, source, target, status, known: HashMap::new(), gone: HashMap::new(), told: HashSet::new(), first: true }
+    pub(crate) fn new(
+        plan: Arc<FlowPlan>,
+        source: Cluster,
+        target: Cluster,
+        status: Arc<FlowStatus>,
+    ) -> Self {
+        Self {
+            plan,
+            source,
+            target,
+            status,
+            known: HashMap::new(),
+            gone: HashMap::new(),
+            told: HashSet::new(),
+            first: true,
+        }
     }
 
     /// The partitions handed out, with their topics' ids.
@@ -96,10 +110,15 @@ impl Discovery {
             let now = source.topics.get(*name);
             now.is_none_or(|topic| topic.id.is_some() && topic.id != known.topic_id)
         };
-        let gone: Vec<Arc<str>> = self.known.iter().filter(replaced).map(|(name, _)| Arc::clone(name)).collect();
+        let gone: Vec<Arc<str>> =
+            self.known.iter().filter(replaced).map(|(name, _)| Arc::clone(name)).collect();
         for name in gone {
             let Some(known) = self.known.remove(&name) else { continue };
-            let what = if source.topics.contains_key(&name) { "was deleted and created again" } else { "was deleted" };
+            let what = if source.topics.contains_key(&name) {
+                "was deleted and created again"
+            } else {
+                "was deleted"
+            };
             warn!(flow, topic = &*name, "the source topic {what}; the target keeps what was mirrored of it");
             changes.revoke.extend(known.partitions.iter().map(|one| one.source.clone()));
             self.gone.insert(name, known);
@@ -122,7 +141,8 @@ impl Discovery {
                 name: &topic.name,
                 partitions: partition_count(topic),
                 internal: topic.internal,
-                mirrored_before: self.known.contains_key(&topic.name) || progress.get(&first(topic)).is_some(),
+                mirrored_before: self.known.contains_key(&topic.name)
+                    || progress.get(&first(topic)).is_some(),
             })
             .collect();
         let mut wanted = Vec::new();
@@ -195,9 +215,14 @@ impl Discovery {
             let answers = admin::create_partitions(&self.target, &growing, self.plan.admin_timeout).await?;
             for (topic, answer) in answers {
                 match answer {
-                    Ok(()) => info!(flow = self.plan.name(), topic = &*topic, "partitions added at the target"),
+                    Ok(()) => {
+                        info!(flow = self.plan.name(), topic = &*topic, "partitions added at the target")
+                    }
                     Err(fault) => {
-                        faults.insert(topic, format!("partitions cannot be added to the target topic: {fault}"));
+                        faults.insert(
+                            topic,
+                            format!("partitions cannot be added to the target topic: {fault}"),
+                        );
                     }
                 }
             }
@@ -242,7 +267,9 @@ impl Discovery {
         };
         let settings = |config: Vec<ConfigEntry>| {
             let taken = config.iter().filter(own);
-            taken.filter_map(|entry| Some((entry.name.to_string(), entry.value.as_deref()?.to_owned()))).collect()
+            taken
+                .filter_map(|entry| Some((entry.name.to_string(), entry.value.as_deref()?.to_owned())))
+                .collect()
         };
         let mut all = HashMap::new();
         for (topic, answer) in described {
@@ -292,7 +319,8 @@ impl Discovery {
             .iter()
             .flat_map(|one| {
                 let topic = Arc::clone(&one.source.name);
-                self.new_partitions(one).map(move |partition| SourcePartition { topic: Arc::clone(&topic), partition })
+                self.new_partitions(one)
+                    .map(move |partition| SourcePartition { topic: Arc::clone(&topic), partition })
             })
             .collect();
         if new.is_empty() {
@@ -416,8 +444,9 @@ fn partition_count(topic: &Topic) -> i32 {
 const RULES_BY_DEFAULT: TargetRules = TargetRules { max_batch_bytes: 1_048_588, keeps_create_time: true };
 
 fn rules_from(config: &[ConfigEntry]) -> TargetRules {
-    let value =
-        |name: &str| config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref());
+    let value = |name: &str| {
+        config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref())
+    };
     TargetRules {
         max_batch_bytes: value("max.message.bytes")
             .and_then(|value| value.parse().ok())

@@ -11,7 +11,8 @@ struct Metric(&'static str, &'static str, &'static str);
 const RECORDS: Metric = Metric("kmirror_records_total", "counter", "Records acknowledged by the target.");
 const BYTES: Metric =
     Metric("kmirror_bytes_total", "counter", "Bytes of record batches acknowledged by the target.");
-const LAG: Metric = Metric("kmirror_lag_offsets", "gauge", "Source offsets not acknowledged by the target yet.");
+const LAG: Metric =
+    Metric("kmirror_lag_offsets", "gauge", "Source offsets not acknowledged by the target yet.");
 const LOST: Metric = Metric(
     "kmirror_lost_offsets_total",
     "counter",
@@ -34,8 +35,11 @@ const RECOVERIES: Metric = Metric(
     "counter",
     "How often a target partition was asked what it holds, after a failed send.",
 );
-const DUPLICATES: Metric =
-    Metric("kmirror_possible_duplicates_total", "counter", "Records that may be at the target twice, at most.");
+const DUPLICATES: Metric = Metric(
+    "kmirror_possible_duplicates_total",
+    "counter",
+    "Records that may be at the target twice, at most.",
+);
 
 /// Every metric as text.
 pub fn render(status: &Status) -> String {
@@ -64,7 +68,12 @@ pub fn render(status: &Status) -> String {
     out
 }
 
-fn per_partition(out: &mut String, status: &Status, metric: &Metric, value: impl Fn(&PartitionStatus) -> String) {
+fn per_partition(
+    out: &mut String,
+    status: &Status,
+    metric: &Metric,
+    value: impl Fn(&PartitionStatus) -> String,
+) {
     head(out, metric);
     for flow in &status.flows {
         for partition in flow.partitions() {

@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::clients::Clients;
 use crate::control::{Flow, Refusal, SeenClusters, Shared};
-use crate::flow::drive::Workers;
+use crate::flow::workers::Workers;
 use crate::metrics;
 use crate::plan::Plan;
 use crate::status::{FlowStatus, Status};
@@ -23,7 +23,7 @@ use crate::status::{FlowStatus, Status};
 ///
 /// let text = std::fs::read_to_string("mm2.properties")?;
 /// let plan = Plan::from_properties(&text, "mm2.properties", &PlanArgs::default())?;
-/// let mirror = Mirror::start(plan);
+/// let mirror = Mirror::start(plan)?;
 /// while !mirror.status().is_synced() {
 ///     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
 /// }
@@ -42,12 +42,15 @@ impl Mirror {
     /// Starts every enabled flow of the plan. Must be called inside a tokio runtime with I/O and time enabled.
     ///
     /// Returns at once: whether and how the flows run is in [`Mirror::status`].
-    pub fn start(plan: Plan) -> Self {
+    ///
+    /// # Errors
+    /// When the operating system has no thread to give for re-encoding.
+    pub fn start(plan: Plan) -> std::io::Result<Self> {
         let plan = Arc::new(plan);
         let pool = BufferPool::new(plan.buffer_bytes);
         let workers = available_parallelism().map_or(1, usize::from);
         let shared = Shared {
-            workers: Arc::new(Workers::new(workers, Arc::clone(&pool))),
+            workers: Arc::new(Workers::start(workers, &pool)?),
             pool,
             seen: Arc::new(SeenClusters::default()),
             stop: CancellationToken::new(),
@@ -56,8 +59,7 @@ impl Mirror {
         let mut status = Status { flows: Vec::new() };
         let mut flows = JoinSet::new();
         for flow_plan in plan.enabled_flows() {
-            let flow_status =
-                Arc::new(FlowStatus::new(flow_plan.source.shared(), flow_plan.target.shared()));
+            let flow_status = Arc::new(FlowStatus::new(flow_plan.source.shared(), flow_plan.target.shared()));
             status.flows.push(Arc::clone(&flow_status));
             let flow = Flow {
                 clients: Clients::new(flow_plan, &shared.pool),
@@ -67,7 +69,7 @@ impl Mirror {
             };
             flows.spawn(flow.run());
         }
-        Self { status: Arc::new(status), stop: shared.stop, flows }
+        Ok(Self { status: Arc::new(status), stop: shared.stop, flows })
     }
 
     /// What the flows are doing. Stays readable after the mirror is gone.

@@ -40,7 +40,12 @@ pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestam
         None => format!(r#"{{"offset":{last}}}"#),
         Some(id) => format!(r#"{{"offset":{last},"topicId":"{id}"}}"#),
     };
-    NewRecord { timestamp, key: Some(key(connector, source_alias, &progress.partition)), value: Some(value.into()), headers: Vec::new() }
+    NewRecord {
+        timestamp,
+        key: Some(key(connector, source_alias, &progress.partition)),
+        value: Some(value.into()),
+        headers: Vec::new(),
+    }
 }
 
 /// Something read from the progress topic.
@@ -72,7 +77,9 @@ pub fn read(connector: &str, source_alias: &str, key: &[u8], value: Option<&[u8]
         return Some(Read::Removed(partition));
     }
     // MirrorSourceTask seeks to offset + 1; a missing or negative offset means: from the start.
-    let Some(last) = value.get("offset").and_then(Value::as_i64).filter(|offset| (0..i64::MAX).contains(offset)) else {
+    let Some(last) =
+        value.get("offset").and_then(Value::as_i64).filter(|offset| (0..i64::MAX).contains(offset))
+    else {
         return Some(Read::Removed(partition));
     };
     let topic_id = value.get("topicId").and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
@@ -93,7 +100,8 @@ mod tests {
 
     #[test]
     fn writes_what_connect_writes() {
-        let progress = Progress { partition: partition("orders", 3), next: SourceOffset(124), topic_id: None };
+        let progress =
+            Progress { partition: partition("orders", 3), next: SourceOffset(124), topic_id: None };
         let record = record(CONNECTOR, "us-west", &progress, 0);
         assert_eq!(
             record.key.unwrap(),

@@ -26,7 +26,7 @@ A->B.topics = orders.*, users
 - With a cluster, `A.bootstrap.servers = x`: for that cluster.
 - With a client's role, `A.consumer.fetch.max.bytes = x`: for that client of the cluster. Of several places the first of
   these counts: `A->B.producer.override.K`, `A->B.source.consumer.K`, `A.consumer.K`, `source.consumer.K`,
-  `A->B.consumer.K`, `consumer.K`; for `bootstrap.servers` and security also `A->B.source.cluster.K`, `A.K` and `K`.
+  `A->B.consumer.K`, `consumer.K`; for `bootstrap.servers` and security `A.K` and `K` come behind `A.consumer.K`.
   MirrorMaker 2 has the same order, but does not read roles on their own (`consumer.K`, `source.consumer.K`).
 - A worker's key belongs to the cluster a flow writes to, `B.offset.flush.interval.ms = x`; with the flow it goes before
   that, and on its own behind it (`offset.storage.*` on its own goes before the cluster's, as in MirrorMaker 2).

@@ -5,17 +5,15 @@
 //! lane may have in flight.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
 use kmirror_protocol::net::BufferPool;
-use kmirror_protocol::wire::reencode::{Buffers, Limits, Reencoder};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -25,6 +23,7 @@ use super::lane::Lane;
 use super::link::{self, LinkRequest};
 use super::partition::{Identity, NodeId};
 use super::position::LogRange;
+use super::workers::{Job, Workers};
 use crate::error::chain;
 use crate::ids::{SourceOffset, SourcePartition};
 
@@ -32,8 +31,6 @@ use crate::ids::{SourceOffset, SourcePartition};
 pub(crate) const EVENTS_MAX: usize = 1024;
 /// Events applied before the lane sends and fetches again.
 const EVENTS_PER_TURN: usize = 64;
-/// One batch may unpack to this much at most.
-const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 /// How long a clean stop waits for the answers to what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,45 +44,6 @@ pub(crate) struct Surroundings {
     /// Workers for re-encoding, shared by all flows.
     pub(crate) workers: Arc<Workers>,
     pub(crate) stop: CancellationToken,
-}
-
-/// Threads' worth of re-encoding that may go on at once, and the encoders they use.
-pub(crate) struct Workers {
-    permits: Semaphore,
-    idle: Mutex<Vec<Reencoder>>,
-    pool: Arc<BufferPool>,
-}
-
-/// Memory for re-encoded batches: the pool's.
-#[derive(Debug)]
-struct Pooled(Arc<BufferPool>);
-
-impl Buffers for Pooled {
-    fn empty(&mut self, len: usize) -> Vec<u8> {
-        self.0.empty(len)
-    }
-
-    fn filled(&mut self, bytes: Vec<u8>) -> Bytes {
-        self.0.filled(bytes)
-    }
-}
-
-impl Workers {
-    pub(crate) fn new(count: usize, pool: Arc<BufferPool>) -> Self {
-        Self { permits: Semaphore::new(count), idle: Mutex::default(), pool }
-    }
-
-    fn take(&self) -> Reencoder {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| {
-            let limits = Limits { max_decompressed_bytes: DECOMPRESSED_BYTES_MAX };
-            Reencoder::with_buffers(limits, Box::new(Pooled(Arc::clone(&self.pool))))
-        })
-    }
-
-    fn give_back(&self, reencoder: Reencoder) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reencoder);
-    }
 }
 
 pub(crate) struct Driver {
@@ -145,26 +103,17 @@ impl Driver {
         match action {
             Action::Open(side, node) => self.open(side, node),
             Action::Send { side, node, version, body } => {
-                let sent = self.links.get(&(side, node)).map(|link| link.try_send(LinkRequest { version, body }));
+                let sent =
+                    self.links.get(&(side, node)).map(|link| link.try_send(LinkRequest { version, body }));
                 if !matches!(sent, Some(Ok(()))) {
                     // The link's task has ended; its own event is on the way.
                     debug!(%side, %node, "a request found its connection closed");
                 }
             }
             Action::Reencode { question, entries, from, shape } => {
-                let (workers, sender) = (Arc::clone(&self.around.workers), self.sender.clone());
-                self.tasks.spawn(async move {
-                    let Ok(permit) = workers.permits.acquire().await else { return };
-                    let mut reencoder = workers.take();
-                    let work = tokio::task::spawn_blocking(move || {
-                        let result = reencoder.reencode(&entries, from.0, &shape);
-                        (reencoder, result)
-                    });
-                    let Ok((reencoder, result)) = work.await else { return };
-                    workers.give_back(reencoder);
-                    drop(permit);
-                    let _ = sender.send(Event::Reencoded(question, result)).await;
-                });
+                let job = Job { question, entries, from, shape, reply: self.sender.clone() };
+                let workers = Arc::clone(&self.around.workers);
+                self.tasks.spawn(async move { workers.hand_over(job).await });
             }
             Action::List(slot, partition) => {
                 let cluster = self.around.source.clone();
@@ -180,7 +129,10 @@ impl Driver {
                 let cluster = self.around.target.clone();
                 self.ask(async move {
                     let identity = txn::init_producer_id(&cluster).await;
-                    Event::Renewed(question, identity.map(Identity::from).map_err(|error| chain(&error).into()))
+                    Event::Renewed(
+                        question,
+                        identity.map(Identity::from).map_err(|error| chain(&error).into()),
+                    )
                 });
             }
             Action::Refresh(side) => self.refresh(side),
@@ -224,7 +176,11 @@ impl Driver {
     fn log(&self, partition: &SourcePartition, note: &Note) {
         let flow = self.lane.status.name();
         match note {
-            Note::Retrying(_) | Note::Lost(_) | Note::PossibleDuplicates(_) | Note::TargetLost(_) | Note::Stopped(_) => {
+            Note::Retrying(_)
+            | Note::Lost(_)
+            | Note::PossibleDuplicates(_)
+            | Note::TargetLost(_)
+            | Note::Stopped(_) => {
                 warn!(flow, %partition, "{note}");
             }
             Note::Resumed(_) => info!(flow, %partition, "{note}"),

@@ -189,7 +189,9 @@ impl Lane {
         }
         self.sync_session(slot);
         if let Some(places) = self.slots.get_mut(&source.topic) {
-            if let Some(place) = usize::try_from(source.partition).ok().and_then(|index| places.get_mut(index)) {
+            if let Some(place) =
+                usize::try_from(source.partition).ok().and_then(|index| places.get_mut(index))
+            {
                 *place = None;
             }
         }
@@ -246,9 +248,12 @@ impl Lane {
     pub fn topics(&self, side: Side) -> Vec<Arc<str>> {
         let mut topics: Vec<_> = match side {
             Side::Source => self.slots.keys().map(Arc::clone).collect(),
-            Side::Target => {
-                self.partitions.iter().flatten().map(|partition| Arc::clone(&partition.target_topic)).collect()
-            }
+            Side::Target => self
+                .partitions
+                .iter()
+                .flatten()
+                .map(|partition| Arc::clone(&partition.target_topic))
+                .collect(),
         };
         topics.sort_unstable();
         topics.dedup();

@@ -53,8 +53,11 @@ impl Lane {
         let slot = sent.slot();
         let Some(partition) = self.partition_mut(slot) else { return };
         if sent.records() <= 1 {
-            let text = format!("{cause}. It is a single record of {} bytes: raise max.message.bytes of the target \
-                                topic", sent.bytes());
+            let text = format!(
+                "{cause}. It is a single record of {} bytes: raise max.message.bytes of the target \
+                                topic",
+                sent.bytes()
+            );
             return self.stop(slot, text.into());
         }
         partition.rules.max_batch_bytes = partition.rules.max_batch_bytes.min(sent.bytes() / 2);
@@ -122,7 +125,9 @@ impl Lane {
 
     pub(crate) fn described(&mut self, question: Question, described: Described) {
         let slot = question.slot;
-        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else { return };
+        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
+            return;
+        };
         match described {
             Described::Failed(cause) => {
                 self.refresh(Side::Target);
@@ -173,7 +178,10 @@ impl Lane {
 
     pub(crate) fn renewed(&mut self, question: Question, result: Result<Identity, Cause>) {
         let slot = question.slot;
-        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Renewing) else { return };
+        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Renewing)
+        else {
+            return;
+        };
         match result {
             Ok(identity) => {
                 partition.identity = Some(identity);

@@ -99,8 +99,10 @@ impl Lane {
         let wants = partition.wants_data() && !draining;
         let full = partition.buffered >= limit;
         let home = partition.source_leader.filter(|_| wants && !full);
-        let key =
-            TopicKey { name: Arc::clone(&partition.source.topic), id: partition.topic_id.unwrap_or(Uuid::nil()) };
+        let key = TopicKey {
+            name: Arc::clone(&partition.source.topic),
+            id: partition.topic_id.unwrap_or(Uuid::nil()),
+        };
         let index = partition.source.partition;
         if let Some(node) = partition.session_on.filter(|node| Some(*node) != home) {
             let broker = self.sources.entry(node).or_default();
@@ -181,7 +183,8 @@ impl Lane {
             Ok(response) => response,
             Err(error) => {
                 // The stream is still in step (frames are counted), only this answer makes no sense.
-                let cause: Cause = format!("the fetch answer of source broker {node} is malformed: {error}").into();
+                let cause: Cause =
+                    format!("the fetch answer of source broker {node} is malformed: {error}").into();
                 for slot in self.led_by(Side::Source, node) {
                     self.hold_source(slot, Arc::clone(&cause), false);
                 }
@@ -212,7 +215,8 @@ impl Lane {
             self.fetch_failed(slot, fetched.error);
             return;
         }
-        let end = if self.options.read_committed { fetched.last_stable_offset } else { fetched.high_watermark };
+        let end =
+            if self.options.read_committed { fetched.last_stable_offset } else { fetched.high_watermark };
         let read_committed = self.options.read_committed;
         let Some(partition) = self.partition_mut(slot) else { return };
         if end >= 0 {
@@ -258,7 +262,9 @@ impl Lane {
                 self.refresh(Side::Source);
                 if matches!(
                     code,
-                    ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId
+                    ErrorCode::UnknownTopicOrPartition
+                        | ErrorCode::UnknownTopicId
+                        | ErrorCode::InconsistentTopicId
                 ) {
                     self.actions.push(Action::Rediscover);
                 }

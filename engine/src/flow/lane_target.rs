@@ -62,8 +62,12 @@ impl Lane {
         if self.draining {
             return;
         }
-        let nodes: Vec<NodeId> =
-            self.targets.iter().filter(|(_, broker)| !broker.ready.is_empty()).map(|(node, _)| *node).collect();
+        let nodes: Vec<NodeId> = self
+            .targets
+            .iter()
+            .filter(|(_, broker)| !broker.ready.is_empty())
+            .map(|(node, _)| *node)
+            .collect();
         for node in nodes {
             while self.send_one_request(node) {}
         }
@@ -73,7 +77,9 @@ impl Lane {
     fn send_one_request(&mut self, node: NodeId) -> bool {
         let limit = self.options.max_in_flight;
         let Some(broker) = self.targets.get_mut(&node) else { return false };
-        let Some(version) = broker.link.version().filter(|_| broker.requests.len() < limit) else { return false };
+        let Some(version) = broker.link.version().filter(|_| broker.requests.len() < limit) else {
+            return false;
+        };
         let mut ready = std::mem::take(&mut broker.ready);
         let (entries, sent) = self.fill_request(node, &mut ready);
         let Some(broker) = self.targets.get_mut(&node) else { return false };
@@ -149,7 +155,8 @@ impl Lane {
         slot: Slot,
     ) -> Result<Option<(ProduceEntry, Sent)>, super::ledger::LedgerError> {
         let Some(partition) = self.partition_mut(slot) else { return Ok(None) };
-        let (Some(identity), Some(Queued::Batch(outgoing))) = (partition.identity, partition.queue.pop_front())
+        let (Some(identity), Some(Queued::Batch(outgoing))) =
+            (partition.identity, partition.queue.pop_front())
         else {
             return Ok(None);
         };
@@ -162,8 +169,11 @@ impl Lane {
         let bytes = outgoing.size();
         partition.buffered = partition.buffered.saturating_sub(bytes);
         partition.settle_skips()?;
-        let stamp =
-            Stamp { producer_id: identity.producer_id, producer_epoch: identity.producer_epoch, base_sequence };
+        let stamp = Stamp {
+            producer_id: identity.producer_id,
+            producer_epoch: identity.producer_epoch,
+            base_sequence,
+        };
         let entry = ProduceEntry {
             topic: Arc::clone(&partition.target_topic),
             topic_id: Uuid::nil(),
@@ -199,11 +209,14 @@ impl Lane {
 
     pub(crate) fn produced(&mut self, node: NodeId, body: Bytes) {
         let Some(broker) = self.targets.get_mut(&node) else { return };
-        let (Some(version), Some(sent)) = (broker.link.version(), broker.requests.pop_front()) else { return };
+        let (Some(version), Some(sent)) = (broker.link.version(), broker.requests.pop_front()) else {
+            return;
+        };
         let answers = match produce::decode(version, body) {
             Ok(response) => response.partitions,
             Err(error) => {
-                let cause: Cause = format!("the produce answer of target broker {node} is malformed: {error}").into();
+                let cause: Cause =
+                    format!("the produce answer of target broker {node} is malformed: {error}").into();
                 for one in &sent {
                     self.answered(one.slot);
                     self.target_failed(one.slot, Arc::clone(&cause), false);
@@ -214,7 +227,9 @@ impl Lane {
         for one in sent {
             self.answered(one.slot);
             match self.answer_for(&answers, one.slot) {
-                Some(answer) if answer.error == ErrorCode::None => self.acknowledged(&one, answer.base_offset),
+                Some(answer) if answer.error == ErrorCode::None => {
+                    self.acknowledged(&one, answer.base_offset)
+                }
                 Some(answer) => {
                     let (code, message) = (answer.error, answer.message.clone());
                     self.refused(&one, code, message.as_deref());
@@ -229,7 +244,8 @@ impl Lane {
 
     fn answer_for<'a>(&self, answers: &'a [Produced], slot: Slot) -> Option<&'a Produced> {
         let partition = self.partition(slot)?;
-        let named = |topic: &TopicRef| matches!(topic, TopicRef::Name(name) if *name == partition.target_topic);
+        let named =
+            |topic: &TopicRef| matches!(topic, TopicRef::Name(name) if *name == partition.target_topic);
         answers.iter().find(|answer| answer.partition == partition.source.partition && named(&answer.topic))
     }
 

@@ -14,3 +14,4 @@ pub(crate) mod link;
 pub mod partition;
 pub mod position;
 pub mod rewrite;
+pub(crate) mod workers;

@@ -292,7 +292,11 @@ impl Partition {
             Entry::Batch(batch) => batch.header.codec().ok(),
             Entry::Legacy(set) => set.codec(),
         });
-        Shape { codec: codec.unwrap_or(Codec::None), level: None, max_batch_bytes: self.rules.max_batch_bytes }
+        Shape {
+            codec: codec.unwrap_or(Codec::None),
+            level: None,
+            max_batch_bytes: self.rules.max_batch_bytes,
+        }
     }
 }
 

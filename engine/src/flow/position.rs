@@ -150,9 +150,6 @@ mod tests {
     fn behind_the_log_it_was_truncated() {
         let (next, loss) = judged(230);
         assert_eq!(next, 200);
-        assert_eq!(
-            loss,
-            Some(Loss::Truncated { from: SourceOffset(200), to: SourceOffset(230) })
-        );
+        assert_eq!(loss, Some(Loss::Truncated { from: SourceOffset(200), to: SourceOffset(230) }));
     }
 }

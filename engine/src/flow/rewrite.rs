@@ -241,7 +241,11 @@ impl Planner {
     }
 
     fn reencode(&self, reason: Option<ReencodeReason>, entries: Vec<Entry>) -> Step {
-        Step::Reencode { reason: reason.unwrap_or(ReencodeReason::SmallBatches), entries, from: self.group_from }
+        Step::Reencode {
+            reason: reason.unwrap_or(ReencodeReason::SmallBatches),
+            entries,
+            from: self.group_from,
+        }
     }
 }
 

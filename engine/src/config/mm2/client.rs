@@ -5,7 +5,7 @@ use std::time::Duration;
 use kmirror_protocol::net::Address;
 
 use super::reader::{Reader, Sourced};
-use super::settings::{FlowName, Places, client_places, cluster_places};
+use super::settings::{FlowName, Places, client_places, cluster_places, connection_places};
 use super::slot::Side;
 use crate::config::keys::{self, Opt, Role, Scope};
 use crate::config::problem::Problem;
@@ -26,7 +26,8 @@ impl Owner<'_> {
         // `MirrorClientConfig.CLIENT_CONFIG_DEF`: where the cluster is, and how it is secured.
         let is_connection_key = opt.scope == Scope::Cluster;
         match self {
-            Self::Flow(flow, side, role) => client_places(flow, side, role, is_connection_key),
+            Self::Flow(flow, side, role) if is_connection_key => connection_places(flow, side, role),
+            Self::Flow(flow, side, role) => client_places(flow, side, role),
             Self::Cluster(alias) => cluster_places(alias, is_connection_key),
         }
     }

@@ -71,21 +71,33 @@ pub(super) fn worker_places(flow: &FlowName, opt: &Opt) -> Places {
 /// A client's key (`MirrorConnectorConfig.sourceConsumerConfig` and its siblings, `Worker.baseProducerConfigs`).
 ///
 /// MirrorMaker 2 does not read roles on their own (`consumer.`, `source.consumer.`); here they count, each behind the
-/// same role with a flow or a cluster. Keys of the connection count without a role, too.
-pub(super) fn client_places(flow: &FlowName, side: Side, role: Role, is_connection_key: bool) -> Places {
-    let cluster = At::Cluster(flow.cluster(side).clone());
-    let mut places = vec![
+/// same role with a flow or a cluster.
+pub(super) fn client_places(flow: &FlowName, side: Side, role: Role) -> Places {
+    vec![
         (flow.at(), Prefix::Override(role)),
         (flow.at(), Prefix::SideRole(side, role)),
-        (cluster.clone(), Prefix::Role(role)),
+        (At::Cluster(flow.cluster(side).clone()), Prefix::Role(role)),
         (At::Top, Prefix::SideRole(side, role)),
         (flow.at(), Prefix::Role(role)),
         (At::Top, Prefix::Role(role)),
-    ];
-    if is_connection_key {
-        places.extend([(flow.at(), Prefix::Side(side)), (cluster, Prefix::None), (At::Top, Prefix::None)]);
-    }
-    places
+    ]
+}
+
+/// A key of the connection, which counts without a role, too. MirrorMaker 2 copies those of a cluster, and those on
+/// their own, to the cluster's clients (`MirrorMakerConfig.clusterProps`), and so they go before most of a flow's.
+pub(super) fn connection_places(flow: &FlowName, side: Side, role: Role) -> Places {
+    let cluster = At::Cluster(flow.cluster(side).clone());
+    vec![
+        (flow.at(), Prefix::Override(role)),
+        (flow.at(), Prefix::SideRole(side, role)),
+        (cluster.clone(), Prefix::Role(role)),
+        (cluster, Prefix::None),
+        (At::Top, Prefix::None),
+        (flow.at(), Prefix::Role(role)),
+        (flow.at(), Prefix::Side(side)),
+        (At::Top, Prefix::SideRole(side, role)),
+        (At::Top, Prefix::Role(role)),
+    ]
 }
 
 /// A key for questions to a cluster that belong to no flow.
