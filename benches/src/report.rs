@@ -30,8 +30,11 @@ impl Line {
         median(self.runs.iter().map(of).collect()).unwrap_or(f64::NAN)
     }
 
-    fn first(&self) -> Option<f64> {
-        median(self.runs.iter().filter_map(|run| run.first).collect())
+    /// Medians of the seconds to the first record and from there to the end.
+    fn parts(&self) -> Option<(f64, f64)> {
+        let parts = self.runs.iter().filter_map(|run| Some((run.first?, run.wall - run.first?)));
+        let (first, rest): (Vec<f64>, Vec<f64>) = parts.unzip();
+        median(first).zip(median(rest))
     }
 }
 
@@ -41,9 +44,9 @@ pub fn copies(case: &Case, bytes: u64, lines: &[Line]) -> String {
     let gigabytes = lossy(bytes) / 1e9;
     let mut out = format!("### {}: {} ({:.0} MB)\n\n", case.name, case.about, gigabytes * 1000.0);
     out.push_str(
-        "| | wall s | CPU s | CPU s/GB | peak MB | source broker CPU s | target broker CPU s | first record s \
-         | CPU, times kmirror's | wall, times | memory, times | runs |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| | wall s | to first record s | from there s | CPU s | CPU s/GB | peak MB | source broker CPU s \
+         | target broker CPU s | CPU, times kmirror's | wall, times | memory, times | runs |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let ours = lines.iter().find(|line| line.peer == Peer::Kmirror && !line.runs.is_empty());
     for line in lines {
@@ -60,7 +63,7 @@ pub fn copies(case: &Case, bytes: u64, lines: &[Line]) -> String {
 fn copy_line(out: &mut String, line: &Line, ours: Option<&Line>, gigabytes: f64) {
     let name = line.peer.name();
     if line.runs.is_empty() {
-        writeln!(out, "| {name} | not measured | | | | | | | | | | 0 |").ok();
+        writeln!(out, "| {name} | not measured | | | | | | | | | | | 0 |").ok();
         return;
     }
     let (wall, cpu) = (line.median(|m| m.wall), line.median(|m| m.cpu));
@@ -73,13 +76,15 @@ fn copy_line(out: &mut String, line: &Line, ours: Option<&Line>, gigabytes: f64)
         Peer::Relay => String::new(),
         _ => format!("{:.2}", line.median(of)),
     };
+    let [first, rest] = line
+        .parts()
+        .map_or_else(Default::default, |parts| [parts.0, parts.1].map(|seconds| format!("{seconds:.2}")));
     writeln!(
         out,
-        "| {name} | {wall:.2} | {cpu:.3} | {:.2} | {memory:.1} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {wall:.2} | {first} | {rest} | {cpu:.3} | {:.2} | {memory:.1} | {} | {} | {} | {} | {} | {} |",
         cpu / gigabytes,
         broker(|m| m.source_cpu),
         broker(|m| m.target_cpu),
-        line.first().map_or_else(String::new, |first| format!("{first:.2}")),
         times(cpu, |m| m.cpu),
         times(wall, |m| m.wall),
         times(memory, |m| m.peak_mb),

@@ -60,11 +60,12 @@ fn an_offline_plan_connects_to_nothing() {
     let finished = plan(&properties, &["--offline"]);
     assert_eq!(finished.exit.code(), Some(0), "{}{}", finished.stdout, finished.stderr);
 
-    let bad = properties.with("tasks.max", "8 # eight");
+    // A comment behind a value belongs to the value, as in any properties file.
+    let bad = properties.with("replication.factor", "1 # one");
     let finished = plan(&bad, &["--offline"]);
     let said = finished.stdout + &finished.stderr;
     assert!(finished.exit.code().is_some_and(|code| code != 0), "{said}");
-    assert!(said.contains("tasks.max") && said.contains("8 # eight"), "{said}");
+    assert!(said.contains("replication.factor") && said.contains("1 # one"), "{said}");
 }
 
 #[test]

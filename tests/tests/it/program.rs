@@ -70,11 +70,7 @@ fn every_command_has_help_with_examples() {
     for command in ["run", "plan", "demo"] {
         let finished = kmirror::finish(&[command, "--help"], Duration::from_secs(10)).unwrap();
         assert_eq!(finished.exit.code(), Some(0));
-        assert!(
-            finished.stdout.contains("Examples") || finished.stdout.contains("kmirror run"),
-            "{}",
-            finished.stdout
-        );
+        assert!(finished.stdout.contains("Example"), "{}", finished.stdout);
     }
     let finished = kmirror::finish(&["--version"], Duration::from_secs(10)).unwrap();
     assert!(finished.stdout.starts_with("kmirror "), "{}", finished.stdout);

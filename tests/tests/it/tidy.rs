@@ -68,7 +68,9 @@ fn no_findings(findings: &[String]) {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let bare = sources().into_iter().filter(|source| !source.text.starts_with("//!"));
+    // A file of tests beside its module is named for what it is.
+    let sources = sources().into_iter().filter(|source| !source.path.ends_with("/tests.rs"));
+    let bare = sources.filter(|source| !source.text.starts_with("//!"));
     no_findings(&bare.map(|source| format!("{}: begins with no //! head", source.path)).collect::<Vec<_>>());
 }
 
