@@ -199,6 +199,11 @@ fn connection_keys_count_for_all_roles() {
     let flow = flow("A->B.source.consumer.bootstrap.servers = other:1");
     assert_eq!(flow.source_client.bootstrap[0].to_string(), "other:1");
     assert_eq!(flow.source_admin.bootstrap[0].to_string(), "a1:9092");
+    // As MirrorMaker 2 has it: a cluster's address is copied to its clients, and a flow's does not come through.
+    let from = |lines: &str| self::flow(lines).source_client.bootstrap[0].to_string();
+    assert_eq!(from("A->B.consumer.bootstrap.servers = other:1"), "a1:9092");
+    assert_eq!(from("A->B.source.cluster.bootstrap.servers = other:1"), "a1:9092");
+    assert_eq!(from("A.consumer.bootstrap.servers = other:1\nbootstrap.servers = top:1"), "other:1");
     let text = "clusters=A,B\nA.bootstrap.servers=a:1\nbootstrap.servers=common:1\nA->B.enabled=true";
     assert_eq!(plan(text).flows[0].target_client.bootstrap[0].to_string(), "common:1");
 }
