@@ -188,12 +188,10 @@ impl Lane {
             partition.drop_buffers();
         }
         self.sync_session(slot);
-        if let Some(places) = self.slots.get_mut(&source.topic) {
-            if let Some(place) =
-                usize::try_from(source.partition).ok().and_then(|index| places.get_mut(index))
-            {
-                *place = None;
-            }
+        let index = usize::try_from(source.partition).ok();
+        let places = self.slots.get_mut(&source.topic);
+        if let Some(place) = index.and_then(|index| places?.get_mut(index)) {
+            *place = None;
         }
         self.partitions[slot.0] = None;
     }

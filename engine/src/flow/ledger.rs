@@ -306,6 +306,7 @@ fn add_sequence(base: i32, records: i32) -> i32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the numbers of these tests are small")]
 mod tests {
     use proptest::prelude::*;
 
