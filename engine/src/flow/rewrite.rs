@@ -27,7 +27,7 @@ pub enum ReencodeReason {
 }
 
 impl ReencodeReason {
-    /// Every reason, in the order of [`ReencodeReason::index`].
+    /// Every reason, in the order of its number.
     pub const ALL: [Self; 6] = [
         Self::Gaps,
         Self::ResumedInside,
