@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 use kmirror_engine::config::origin::Origin;
-use kmirror_engine::config::problem::{ConfigErrors, Finding};
+use kmirror_engine::config::problem::{ConfigErrors, Finding, Severity};
 use kmirror_engine::filter::PatternList;
 use kmirror_engine::plan::{FlowPlan, Outcome, TargetChange, TopicDecision};
 use kmirror_engine::policy::Naming;
@@ -15,7 +15,7 @@ use super::Report;
 const PATTERNS_SHOWN: usize = 160;
 
 pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
-    write_findings(&report.plan.findings, out)?;
+    write_findings(&report.plan.findings, Severity::Warning, out)?;
     for problem in &report.problems {
         let word = if report.plan.allow_same_cluster { "allowed" } else { "error" };
         writeln!(out, "{word:<8} {problem}")?;
@@ -25,6 +25,8 @@ pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result
         write_flow(flow, topics.as_deref(), out)?;
     }
     writeln!(out)?;
+    write_findings(&report.plan.findings, Severity::Info, out)?;
+    writeln!(out)?;
     summary(report, out)
 }
 
@@ -32,16 +34,16 @@ pub(super) fn write_errors(file: &str, errors: &ConfigErrors, out: &mut impl Wri
     for error in &errors.errors {
         write_one("error", error.origin.as_ref(), &error.problem, error.hint.as_deref(), out)?;
     }
-    write_findings(&errors.findings, out)?;
+    write_findings(&errors.findings, Severity::Warning, out)?;
+    write_findings(&errors.findings, Severity::Info, out)?;
     let count = errors.errors.len();
     writeln!(out, "\n{file} cannot be run: {count} error{}", plural(count))?;
     Ok(())
 }
 
-fn write_findings(findings: &[Finding], out: &mut impl Write) -> anyhow::Result<()> {
-    findings.iter().try_for_each(|finding| {
-        let word = finding.severity().name();
-        write_one(word, finding.origin.as_ref(), &finding.notice, finding.hint.as_deref(), out)
+fn write_findings(findings: &[Finding], severity: Severity, out: &mut impl Write) -> anyhow::Result<()> {
+    findings.iter().filter(|finding| finding.severity() == severity).try_for_each(|finding| {
+        write_one(severity.name(), finding.origin.as_ref(), &finding.notice, finding.hint.as_deref(), out)
     })
 }
 
