@@ -1,0 +1,246 @@
+//! The engine against sandbox clusters that misbehave on order: what is at the target in the end must be exactly what
+//! is at the source, each record once and in order. (The same against real brokers is in the `tests` crate; here the
+//! moment of each fault is chosen.)
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kmirror_engine::Mirror;
+use kmirror_engine::plan::{Plan, PlanArgs};
+use kmirror_protocol::wire::batch::{Codec, Entries};
+use kmirror_protocol::wire::record::{self, Limits, NewRecord, Record};
+use kmirror_sandbox::{ApiKey, Sandbox, SandboxOptions, TopicSpec, Verdict};
+
+const TOPIC: &str = "data";
+const PARTITIONS: i32 = 3;
+const BATCHES: usize = 60;
+const RECORDS_A_BATCH: usize = 40;
+const WITHIN: Duration = Duration::from_secs(40);
+const NOT_LEADER: i16 = 6;
+const REQUEST_TIMED_OUT: i16 = 7;
+
+struct Pair {
+    source: Sandbox,
+    target: Sandbox,
+}
+
+impl Pair {
+    async fn start(target: SandboxOptions) -> Self {
+        let options = SandboxOptions { brokers: 3, auto_create: false, ..SandboxOptions::default() };
+        let pair = Self {
+            source: Sandbox::start(options).await.unwrap(),
+            target: Sandbox::start(SandboxOptions { brokers: 3, auto_create: false, ..target }).await.unwrap(),
+        };
+        pair.source.create_topic(&TopicSpec::new(TOPIC, PARTITIONS)).unwrap();
+        (0..PARTITIONS).for_each(|partition| pair.produce(partition, 0..BATCHES));
+        pair
+    }
+
+    /// Batches too large to be merged.
+    fn produce(&self, partition: i32, batches: std::ops::Range<usize>) {
+        for batch in batches {
+            let records: Vec<NewRecord> = (0..RECORDS_A_BATCH)
+                .map(|k| NewRecord {
+                    timestamp: 1_000 + k as i64,
+                    key: Some(format!("{partition}/{batch}/{k}").into()),
+                    value: Some(Bytes::from(vec![b'x'; 1_000])),
+                    headers: Vec::new(),
+                })
+                .collect();
+            let encoded = record::build_batch(&records, Codec::None).unwrap();
+            let bytes = [&encoded.header.to_bytes()[..], &encoded.payload].concat();
+            self.source.append(TOPIC, partition, &bytes.into()).unwrap();
+        }
+    }
+
+    fn mirror(&self) -> Mirror {
+        let text = format!(
+            "clusters = a, b\na.bootstrap.servers = {}\nb.bootstrap.servers = {}\na->b.enabled = true\n\
+             replication.factor = 1\noffset.storage.replication.factor = 1\n\
+             b.producer.retry.backoff.ms = 10\nb.producer.retry.backoff.max.ms = 100\n\
+             a.consumer.retry.backoff.ms = 10\na.consumer.retry.backoff.max.ms = 100\n",
+            self.source.bootstrap(),
+            self.target.bootstrap()
+        );
+        let plan = Plan::from_properties(&text, "faults.properties", &PlanArgs::default()).unwrap();
+        Mirror::start(plan).unwrap()
+    }
+
+    /// Mirrors until everything is acknowledged; how many records may be there twice.
+    async fn sync(&self) -> u64 {
+        let mirror = self.mirror();
+        let started = Instant::now();
+        while !self.is_done(&mirror) {
+            assert!(started.elapsed() < WITHIN, "not synced: {}", mirror.metrics());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let duplicates = mirror.status().flows[0].counters.possible_duplicates();
+        mirror.stop().await.unwrap();
+        duplicates
+    }
+
+    fn is_done(&self, mirror: &Mirror) -> bool {
+        let partitions = mirror.status().flows[0].partitions();
+        let done = |partition: i32| {
+            let end = self.source.end_offset(TOPIC, partition).unwrap();
+            partitions
+                .iter()
+                .any(|one| one.source.partition == partition && one.acknowledged_next().0 >= end)
+        };
+        (0..PARTITIONS).all(done)
+    }
+
+    fn assert_same(&self) {
+        for partition in 0..PARTITIONS {
+            let wanted = keys(&self.source, TOPIC, partition);
+            let found = keys(&self.target, "a.data", partition);
+            let first = wanted.iter().zip(&found).position(|(wanted, found)| wanted != found);
+            assert_eq!((found.len(), first), (wanted.len(), None), "partition {partition}");
+        }
+    }
+
+    /// Nothing is missing and nothing out of order, but records may be there twice.
+    fn assert_nothing_lost(&self, duplicates: u64) {
+        let mut more = 0;
+        for partition in 0..PARTITIONS {
+            let found = keys(&self.target, "a.data", partition);
+            let mut rest = found.iter();
+            for key in keys(&self.source, TOPIC, partition) {
+                assert!(rest.any(|found| *found == key), "{key:?} is missing or out of order");
+            }
+            more += found.len() - BATCHES * RECORDS_A_BATCH;
+        }
+        assert!(more as u64 <= duplicates, "{more} more, at most {duplicates} were announced");
+    }
+}
+
+fn keys(cluster: &Sandbox, topic: &str, partition: i32) -> Vec<Bytes> {
+    let entries = Entries::new(cluster.read(topic, partition).unwrap());
+    let limits = Limits { max_decompressed_bytes: 1 << 20 };
+    let records = entries.flat_map(|entry| record::records(&entry.unwrap(), &limits).unwrap());
+    records.filter_map(|record: Record| record.key).collect()
+}
+
+/// Counts calls and says when the `n`th of every `period` comes, `times` times in all.
+fn now_and_then(period: u64, times: u64) -> impl FnMut() -> bool + Send {
+    let mut calls = 0;
+    move || {
+        calls += 1;
+        calls % period == period / 2 && calls / period < times
+    }
+}
+
+/// A broker that knows nothing of a producer takes any first sequence: were the second batch on its way when the
+/// first is refused, the records of the first would be missing for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_first_batch_leaves_no_hole() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mut refusals = 0;
+    pair.target.control(ApiKey::Produce, move |request| {
+        refusals += u32::from(request.client_id.as_deref().is_some());
+        if refusals <= 3 { Verdict::AnswerError(NOT_LEADER) } else { Verdict::Default }
+    });
+    pair.sync().await;
+    pair.assert_same();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_lost_after_the_append_are_no_duplicates() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mut now = now_and_then(9, 6);
+    pair.target
+        .control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
+    assert_eq!(pair.sync().await, 0);
+    pair.assert_same();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_cut_before_the_append_lose_nothing() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mut now = now_and_then(7, 8);
+    pair.target.control(ApiKey::Produce, move |_| if now() { Verdict::CutLink } else { Verdict::Default });
+    assert_eq!(pair.sync().await, 0);
+    pair.assert_same();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_times_out_is_asked_again() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mut now = now_and_then(5, 8);
+    pair.target.control(ApiKey::Produce, move |_| {
+        if now() { Verdict::AnswerError(REQUEST_TIMED_OUT) } else { Verdict::Default }
+    });
+    assert_eq!(pair.sync().await, 0);
+    pair.assert_same();
+}
+
+/// Before Kafka 2.8 nobody can tell what arrived: everything that is not acknowledged is sent again, and said so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_cannot_tell_gets_records_twice_rather_than_never() {
+    let options =
+        SandboxOptions { versions: vec![(ApiKey::DescribeProducers, 0, -1)], ..SandboxOptions::default() };
+    let pair = Pair::start(options).await;
+    let mut now = now_and_then(9, 4);
+    pair.target
+        .control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
+    let duplicates = pair.sync().await;
+    assert!(duplicates > 0, "lost answers mean possible duplicates");
+    pair.assert_nothing_lost(duplicates);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fetches_that_fail_are_made_again() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let (mut cut, mut refuse) = (now_and_then(5, 6), now_and_then(4, 8));
+    pair.source.control(ApiKey::Fetch, move |_| match (cut(), refuse()) {
+        (true, _) => Verdict::CutLink,
+        (_, true) => Verdict::AnswerError(NOT_LEADER),
+        _ => Verdict::Default,
+    });
+    pair.sync().await;
+    pair.assert_same();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaders_move_on_both_sides_while_records_flow() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mirror = pair.mirror();
+    let started = Instant::now();
+    let mut round = 0;
+    while !(round >= 12 && pair.is_done(&mirror)) {
+        assert!(started.elapsed() < WITHIN, "not synced: {}", mirror.metrics());
+        if round < 12 {
+            let (partition, broker) = (round % PARTITIONS, 1 + round % 3);
+            pair.produce(partition, 100..103);
+            let _ = pair.source.move_leader(TOPIC, partition, broker);
+            let _ = pair.target.move_leader("a.data", partition, 1 + (round + 1) % 3);
+            round += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    mirror.stop().await.unwrap();
+    pair.assert_same();
+}
+
+/// One broker of the target is away for a while: the partitions it leads wait, the others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_holds_up_only_its_own_partitions() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mirror = pair.mirror();
+    let started = Instant::now();
+    while mirror.status().flows[0].partitions().iter().all(|one| one.records() == 0) {
+        assert!(started.elapsed() < WITHIN, "nothing was mirrored: {}", mirror.metrics());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (leader, _) = pair.target.leader("a.data", 0).unwrap();
+    pair.target.stop_broker(leader.unwrap()).await.unwrap();
+    (0..PARTITIONS).for_each(|partition| pair.produce(partition, 200..210));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    pair.target.start_broker(leader.unwrap()).await.unwrap();
+    while !pair.is_done(&mirror) {
+        assert!(started.elapsed() < WITHIN, "not synced: {}", mirror.metrics());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    mirror.stop().await.unwrap();
+    pair.assert_same();
+}
