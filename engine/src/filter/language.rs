@@ -20,7 +20,7 @@ const CACHE_BYTES: usize = 8 << 20;
 /// Bytes of one automaton before its states.
 const NFA_BYTES_MAX: usize = 4 << 20;
 /// States of a search after which it gives up.
-const STATES_MAX: usize = 20_000;
+const STATES_MAX: usize = 8_000;
 /// Rules of a list that are looked at one by one.
 const RULES_MAX: usize = 256;
 /// Any name.

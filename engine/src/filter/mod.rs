@@ -88,3 +88,6 @@ impl ConfigPropertyFilter {
         (!is_default || self.use_source_defaults) && matches!(self.exclude.find(property), Ok(None))
     }
 }
+
+#[cfg(test)]
+mod tests;

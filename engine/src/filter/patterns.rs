@@ -164,6 +164,11 @@ impl PatternList {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.literals.keys().map(|name| &**name)
     }
+
+    /// Whether all entries are names.
+    pub(crate) fn is_all_names(&self) -> bool {
+        self.expressions.is_empty() && self.all.is_none()
+    }
 }
 
 /// A topic name without `.` is its own pattern; with one it is a pattern that matches other names too.

@@ -131,8 +131,27 @@ fn goes_round(ring: &[&FlowPlan], topic: &str) -> bool {
     })
 }
 
+/// All the names that can go round, when some flow lists its topics by name and none renames any.
+fn listed_names(ring: &[&FlowPlan]) -> Option<Vec<String>> {
+    if ring.iter().any(|flow| flow.policy.rename.is_some()) {
+        return None;
+    }
+    let mut prefix = String::new();
+    for flow in ring {
+        if flow.topics.include.is_all_names() {
+            let names = flow.topics.include.names().filter_map(|name| name.strip_prefix(prefix.as_str()));
+            return Some(names.map(ToOwned::to_owned).collect());
+        }
+        prefix = format!("{}{prefix}", flow.policy.prefix());
+    }
+    None
+}
+
 /// Names worth trying, and whether a loop is ruled out when none of them goes round.
 fn candidates(ring: &[&FlowPlan]) -> (Vec<String>, bool) {
+    if let Some(names) = listed_names(ring) {
+        return (names, true);
+    }
     let mut selections = Vec::new();
     let mut prefix = String::new();
     // A name has to be taken on the way, and once more by the first flow.

@@ -63,6 +63,18 @@ fn policies_may_differ() {
 }
 
 #[test]
+fn long_lists_of_names() {
+    let list =
+        |from: usize| (from..from + 3000).map(|n| format!("prod-orders-{n}")).collect::<Vec<_>>().join(",");
+    let of = |there: usize, back: usize| {
+        let lines = format!("{IDENTITY}A->B.topics = {}\nB->A.topics = {}\n", list(there), list(back));
+        loops(&["A->B", "B->A"], &lines).len()
+    };
+    assert_eq!(of(1000, 4000), 0);
+    assert_eq!(of(1000, 3999), 1);
+}
+
+#[test]
 fn separators_may_differ() {
     let ring = ["A->B", "B->C", "C->A"];
     // `B_A.a` does not show `.` where it came from.
