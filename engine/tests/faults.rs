@@ -2,6 +2,8 @@
 //! is at the source, each record once and in order. (The same against real brokers is in the `tests` crate; here the
 //! moment of each fault is chosen.)
 
+#![expect(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "what fails here fails the test")]
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -29,7 +31,9 @@ impl Pair {
         let options = SandboxOptions { brokers: 3, auto_create: false, ..SandboxOptions::default() };
         let pair = Self {
             source: Sandbox::start(options).await.unwrap(),
-            target: Sandbox::start(SandboxOptions { brokers: 3, auto_create: false, ..target }).await.unwrap(),
+            target: Sandbox::start(SandboxOptions { brokers: 3, auto_create: false, ..target })
+                .await
+                .unwrap(),
         };
         pair.source.create_topic(&TopicSpec::new(TOPIC, PARTITIONS)).unwrap();
         (0..PARTITIONS).for_each(|partition| pair.produce(partition, 0..BATCHES));
@@ -83,9 +87,7 @@ impl Pair {
         let partitions = mirror.status().flows[0].partitions();
         let done = |partition: i32| {
             let end = self.source.end_offset(TOPIC, partition).unwrap();
-            partitions
-                .iter()
-                .any(|one| one.source.partition == partition && one.acknowledged_next().0 >= end)
+            partitions.iter().any(|one| one.source.partition == partition && one.acknowledged_next().0 >= end)
         };
         (0..PARTITIONS).all(done)
     }
@@ -148,8 +150,7 @@ async fn a_refused_first_batch_leaves_no_hole() {
 async fn answers_lost_after_the_append_are_no_duplicates() {
     let pair = Pair::start(SandboxOptions::default()).await;
     let mut now = now_and_then(9, 6);
-    pair.target
-        .control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
+    pair.target.control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
     assert_eq!(pair.sync().await, 0);
     pair.assert_same();
 }
@@ -181,8 +182,7 @@ async fn a_target_that_cannot_tell_gets_records_twice_rather_than_never() {
         SandboxOptions { versions: vec![(ApiKey::DescribeProducers, 0, -1)], ..SandboxOptions::default() };
     let pair = Pair::start(options).await;
     let mut now = now_and_then(9, 4);
-    pair.target
-        .control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
+    pair.target.control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
     let duplicates = pair.sync().await;
     assert!(duplicates > 0, "lost answers mean possible duplicates");
     pair.assert_nothing_lost(duplicates);
