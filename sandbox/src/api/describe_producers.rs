@@ -96,4 +96,22 @@ mod tests {
         let elsewhere = ask(&bench.at(2), 0, &request).await.topics[0].partitions[0].error_code;
         assert_eq!(elsewhere, ResponseError::NotLeaderOrFollower.code());
     }
+    #[tokio::test]
+    async fn a_truncated_log_remembers_what_is_left() {
+        let bench = Bench::with_topic(1);
+        let sequenced = |sequence| {
+            batch_with(3, |header| {
+                (header.producer_id, header.producer_epoch, header.base_sequence) = (77, 2, sequence);
+            })
+        };
+        for sequence in [0, 3, 6] {
+            produce(&bench, "t", 0, sequenced(sequence)).await;
+        }
+        bench.peer.shared.cluster().truncate("t", 0, 5).unwrap();
+        assert_eq!(
+            produce(&bench, "t", 0, sequenced(6)).await.0,
+            ResponseError::OutOfOrderSequenceNumber.code()
+        );
+        assert_eq!(produce(&bench, "t", 0, sequenced(3)).await, (0, 3));
+    }
 }

@@ -95,6 +95,27 @@ async fn a_transaction_ends_with_a_marker() {
 }
 
 #[tokio::test]
+async fn a_truncated_log_remembers_the_transactions_left() {
+    let bench = Bench::with_topic(1);
+    let producer = begin(&bench).await;
+    for sequence in [0, 2] {
+        add(&bench, 3, producer, &[0]).await;
+        write(&bench, producer, sequence).await;
+        end(&bench, producer, false).await;
+    }
+    let cut = |offset| {
+        let mut cluster = bench.peer.shared.cluster();
+        cluster.truncate("t", 0, offset).unwrap();
+        let log = &cluster.partition("t", 0).unwrap().log;
+        (log.last_stable_offset(), log.transactions.aborted_in(0, 100).len())
+    };
+    assert_eq!(cut(6), (6, 2));
+    assert_eq!(cut(5), (3, 1), "open again without its marker");
+    assert_eq!(cut(3), (3, 1));
+    assert_eq!(cut(2), (0, 0));
+}
+
+#[tokio::test]
 async fn unknown_partitions_and_producers() {
     let bench = Bench::with_topic(1);
     let producer = begin(&bench).await;

@@ -89,6 +89,7 @@ mod tests {
     fn truncation_forgets_epochs_behind_and_in_front() {
         let mut epochs = epochs();
         epochs.truncate_end(20);
+        assert_eq!(epochs.end_of(4, 20), None);
         epochs.begin(5, 15);
         assert_eq!((epochs.of_offset(12), epochs.of_offset(15)), (Some(3), Some(5)));
         epochs.truncate_start(12);

@@ -3,11 +3,12 @@
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::fetch_response::PartitionData as Fetched;
+use kafka_protocol::protocol::Encodable;
 use kmirror_protocol::wire::batch::Entries;
 use uuid::Uuid;
 
 use super::*;
-use crate::api::testing::{Bench, ask, batch_with, produce};
+use crate::api::testing::{Bench, ask_raw, batch_with, frame, produce, read_answer};
 use crate::api::text;
 use crate::options::SandboxOptions;
 
@@ -49,8 +50,14 @@ impl Asked {
         self
     }
 
+    /// The answer, whose bytes are those that kafka-protocol would have written.
     async fn response(&self, bench: &Bench) -> FetchResponse {
-        ask(bench, self.version, &self.request).await
+        let answer = ask_raw(bench, frame(self.version, &self.request)).await.unwrap();
+        let response = read_answer::<FetchRequest>(self.version, answer.clone());
+        let mut body = Vec::new();
+        response.encode(&mut body, self.version).unwrap();
+        assert!(answer.ends_with(&body), "version {}", self.version);
+        response
     }
 
     async fn fetched(&self, bench: &Bench) -> Vec<Fetched> {
@@ -117,6 +124,20 @@ async fn sizes_are_kept_but_for_the_first_batch() {
     assert_eq!(base_offsets(&limited(1).one(&bench).await), [0], "one at least");
     let whole = asking(&bench, 11, &[0]).with(|request| request.max_bytes = len * 3);
     assert_eq!(base_offsets(&whole.one(&bench).await), [0, 2, 4]);
+}
+
+#[tokio::test]
+async fn partitions_share_the_limit_of_the_answer() {
+    let bench = bench().await;
+    for _ in 0..3 {
+        produce(&bench, "t", 1, batch_with(2, |_| {})).await;
+    }
+    let len = i32::try_from(batch_len()).unwrap();
+    for (max_bytes, first, second) in [(len * 3, vec![6, 8], vec![0]), (1, vec![6], vec![])] {
+        let asked = asking(&bench, 11, &[6, 0]).with(|request| request.max_bytes = max_bytes);
+        let fetched = asked.fetched(&bench).await;
+        assert_eq!((base_offsets(&fetched[0]), base_offsets(&fetched[1])), (first, second));
+    }
 }
 
 #[tokio::test]
