@@ -88,6 +88,12 @@ fn two_members_share() {
     assert_eq!(group.heartbeat("a", None, 1, now), Err(ResponseError::IllegalGeneration));
     assert_eq!(group.heartbeat("x", None, 2, now), Err(ResponseError::UnknownMemberId));
     assert_eq!(assignment(sync(&mut group, "b", &[], now)), "2", "asked again");
+    let later = now + REBALANCE;
+    for member in ["a", "b"] {
+        group.heartbeat(member, None, 2, later).unwrap();
+    }
+    group.tick(later);
+    assert_eq!((group.phase, group.members.len()), (Phase::Stable, 2), "nobody is late");
 }
 
 #[test]
