@@ -82,7 +82,7 @@ def producer(options, codec, linger):
         # Keeps the order without an idempotent producer, which takes half a second to get its id.
         "max.in.flight": 1,
         # Brokers may come and go under a long run, which must not make records twice.
-        "enable.idempotence": bool(options.rate),
+        "enable.idempotence": bool(options.rate or options.transactional),
     }
     if options.transactional:
         settings["transactional.id"] = f"oracle-{options.topic}-{options.seed}"
