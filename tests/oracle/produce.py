@@ -81,7 +81,7 @@ def producer(options, codec, linger):
         "message.max.bytes": 1_000_000, "queue.buffering.max.kbytes": 65536,
         # Keeps the order without an idempotent producer, which takes half a second to get its id.
         "max.in.flight": 1,
-        # Brokers may come and go under a long run, which must not make records twice.
+        # Brokers may come and go under a long run, which must not make records twice; transactions want it anyway.
         "enable.idempotence": bool(options.rate or options.transactional),
     }
     if options.transactional:

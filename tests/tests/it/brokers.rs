@@ -8,7 +8,7 @@ use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 
-use crate::fixture::{SOON, stop, verify, wait_for};
+use crate::fixture::{SOON, many_processes, stop, verify, wait_for};
 
 const TOPIC: &str = "busy";
 
@@ -40,6 +40,7 @@ fn kill_two_one_after_the_other(cluster: &mut KafkaCluster) {
 /// Mirrors from a cluster of three to a cluster of three under load, with trouble first at the target, then at the
 /// source.
 fn survives(trouble: fn(&mut KafkaCluster)) {
+    let _alone = many_processes();
     let mut source = three_brokers(Version::V4_3_0);
     let mut target = three_brokers(Version::V3_9_1);
     let properties = Properties::between(("src", &source), ("dst", &target), TOPIC)

@@ -1,6 +1,6 @@
 //! Clusters shared by tests, and the steps most of them take. A test keeps to topics and aliases of its own.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kmirror_tests::kafka::{KafkaCluster, Options, Version};
@@ -35,6 +35,13 @@ fn shared(
         Version::V4_3_0 => newer,
     };
     cluster.get_or_init(|| KafkaCluster::start(version, Options::default()).unwrap())
+}
+
+/// Held by tests that start many JVMs, so that two of them never starve each other on a small machine.
+pub(crate) fn many_processes() -> MutexGuard<'static, ()> {
+    static MANY: Mutex<()> = Mutex::new(());
+    // A test that failed holding it has cleaned up all the same.
+    MANY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The source most tests use.

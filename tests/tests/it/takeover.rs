@@ -6,7 +6,7 @@ use kmirror_tests::kafka::{KafkaCluster, Version};
 use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
-use crate::fixture::{source_of, sync, target_of, verify};
+use crate::fixture::{many_processes, source_of, sync, target_of, verify};
 
 const RECORDS: u64 = 6000;
 const TIME_FOR_JAVA: std::time::Duration = std::time::Duration::from_secs(120);
@@ -39,6 +39,7 @@ fn run_mirror_maker(
 
 /// MirrorMaker 2, kmirror, MirrorMaker 2, kmirror: every record exactly once.
 fn hand_over(version: Version, topic: &str) {
+    let _alone = many_processes();
     let (source, target) = (source_of(version), target_of(version));
     oracle::create_topic(&source.bootstrap(), topic, 3, 1, &[]).unwrap();
     let alias = format!("shared-{topic}");
