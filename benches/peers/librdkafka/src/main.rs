@@ -64,6 +64,8 @@ fn consumer(bootstrap: &str, topic: &str) -> BaseConsumer {
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
         .set("max.partition.fetch.bytes", "4194304")
+        // The default of a second leaves it idle whenever its queue has been full.
+        .set("fetch.queue.backoff.ms", "10")
         .create()
         .expect("a consumer");
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
