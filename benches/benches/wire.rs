@@ -143,7 +143,7 @@ fn reencode(c: &mut Criterion) {
     let mut group = c.benchmark_group("reencode");
     for Case { name, count, len, per_batch, from, to } in CASES {
         let blob = log(&records(count, len), per_batch, from);
-        let shape = Shape { codec: to, level: None, max_batch_bytes: 1_000_000 };
+        let shape = Shape { codec: to, level: None, max_batch_bytes: 1_000_000, timestamps: None };
         let mut reencoder = Reencoder::new(LIMITS);
         group.throughput(total(count * len));
         group.bench_with_input(name, &blob, |b, blob| {

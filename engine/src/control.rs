@@ -203,6 +203,8 @@ impl Flow {
         let around = Surroundings {
             source: source.clone(),
             target: target.clone(),
+            target_admin: target_admin.clone(),
+            plan: Arc::clone(&self.plan),
             pool: Arc::clone(&self.shared.pool),
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
@@ -245,6 +247,7 @@ impl Flow {
             retry_backoff: self.plan.target_client.retry_backoff,
             retry_backoff_max: self.plan.target_client.retry_backoff_max,
             stop_on_lost_records: self.plan.on_lost_records == OnLost::StopPartition,
+            on_refused: self.plan.on_refused,
         }
     }
 }

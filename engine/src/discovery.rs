@@ -10,6 +10,7 @@ use std::sync::Arc;
 use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
+use kmirror_protocol::wire::batch::Codec;
 use kmirror_protocol::wire::error::ErrorCode;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::commit::ProgressStore;
 use crate::flow::partition::Assignment;
 use crate::flow::position::{self, LogRange, Loss};
-use crate::flow::rewrite::TargetRules;
+use crate::flow::rewrite::{TargetRules, TimestampRules};
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::plan::{
     AutoOffsetReset, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
@@ -441,16 +442,42 @@ fn partition_count(topic: &Topic) -> i32 {
 }
 
 /// Kafka's own defaults (`max.message.bytes` 1048588, `message.timestamp.type` CreateTime).
-const RULES_BY_DEFAULT: TargetRules = TargetRules { max_batch_bytes: 1_048_588, keeps_create_time: true };
+const RULES_BY_DEFAULT: TargetRules = TargetRules {
+    max_batch_bytes: 1_048_588,
+    keeps_create_time: true,
+    codec: None,
+    level: None,
+    timestamps: None,
+};
 
 fn rules_from(config: &[ConfigEntry]) -> TargetRules {
     let value = |name: &str| {
         config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref())
     };
+    let codec = match value("compression.type") {
+        None | Some("producer") => None,
+        Some("uncompressed") => Some(Codec::None),
+        Some(name) => Codec::from_name(name),
+    };
+    let level = codec.and_then(|codec| value(&format!("compression.{}.level", codec.name()))?.parse().ok());
+    let keeps_create_time = value("message.timestamp.type") != Some("LogAppendTime");
+    // One setting for both directions before Kafka 3.6.
+    let limit = |name| {
+        let limit = value(name).or_else(|| value("message.timestamp.difference.max.ms"));
+        limit.and_then(|limit| limit.parse().ok()).unwrap_or(i64::MAX)
+    };
+    let timestamps = TimestampRules {
+        before_ms: limit("message.timestamp.before.max.ms"),
+        after_ms: limit("message.timestamp.after.max.ms"),
+    };
+    let checked = keeps_create_time && timestamps.before_ms.min(timestamps.after_ms) < i64::MAX;
     TargetRules {
         max_batch_bytes: value("max.message.bytes")
             .and_then(|value| value.parse().ok())
             .unwrap_or(RULES_BY_DEFAULT.max_batch_bytes),
-        keeps_create_time: value("message.timestamp.type") != Some("LogAppendTime"),
+        keeps_create_time,
+        codec,
+        level,
+        timestamps: checked.then_some(timestamps),
     }
 }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use crate::flow::epochs::EpochHistory;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
 use crate::ids::{SourceOffset, SourcePartition};
 
@@ -57,6 +58,7 @@ pub struct PartitionStatus {
     lost: AtomicU64,
     state: AtomicU8,
     note: Mutex<Option<Arc<str>>>,
+    epochs: Mutex<EpochHistory>,
 }
 
 impl PartitionStatus {
@@ -80,6 +82,7 @@ impl PartitionStatus {
             lost: AtomicU64::new(0),
             state: AtomicU8::new(0),
             note: Mutex::new(None),
+            epochs: Mutex::new(EpochHistory::default()),
         }
     }
 
@@ -141,6 +144,16 @@ impl PartitionStatus {
     /// Why it is retrying or stopped.
     pub fn note(&self) -> Option<Arc<str>> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The leader epoch of the last source record before `offset`, if it is known.
+    pub fn epoch_before(&self, offset: SourceOffset) -> Option<i32> {
+        self.epochs().before(offset)
+    }
+
+    /// What is known of the source log's leader epochs.
+    pub(crate) fn epochs(&self) -> MutexGuard<'_, EpochHistory> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_acknowledged(&self, next: SourceOffset, records: u64, bytes: u64) {

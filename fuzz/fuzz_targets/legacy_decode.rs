@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         seal(&mut set);
     }
     for entry in Entries::new(Bytes::from(set)).map_while(Result::ok) {
-        let shape = Shape { codec: Codec::Lz4, level: None, max_batch_bytes: 1 << 16 };
+        let shape = Shape { codec: Codec::Lz4, level: None, max_batch_bytes: 1 << 16, timestamps: None };
         let read = records(&entry, &LIMITS);
         let written = Reencoder::new(LIMITS).reencode(&[entry], 0, &shape);
         if let (Ok(read), Ok(written)) = (read, written) {

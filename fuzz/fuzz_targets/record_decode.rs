@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let entries: Vec<Entry> = Entries::new(Bytes::from(blob)).map(|entry| entry.unwrap()).collect();
     let codec = Codec::ALL[usize::try_from(target).unwrap() % Codec::ALL.len()];
-    let shape = Shape { codec, level: None, max_batch_bytes: usize::try_from(size).unwrap() * 1024 };
+    let shape = Shape { codec, level: None, max_batch_bytes: usize::try_from(size).unwrap() * 1024, timestamps: None };
     let from = 1000 + i64::from(from);
     let read: Result<Vec<Vec<Record>>, _> = entries.iter().map(|entry| records(entry, &LIMITS)).collect();
     let written = Reencoder::new(LIMITS).reencode(&entries, from, &shape);

@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
 use kmirror_protocol::net::BufferPool;
+use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::fetch::EpochEnd;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +25,11 @@ use super::lane::Lane;
 use super::link::{self, LinkRequest};
 use super::partition::{Identity, NodeId};
 use super::position::LogRange;
+use super::remedy;
 use super::workers::{Job, Workers};
 use crate::error::chain;
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::plan::FlowPlan;
 
 /// Events that wait for the lane at most.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -38,6 +42,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Surroundings {
     pub(crate) source: Cluster,
     pub(crate) target: Cluster,
+    pub(crate) target_admin: Cluster,
+    pub(crate) plan: Arc<FlowPlan>,
     pub(crate) pool: Arc<BufferPool>,
     /// Told when topics should be looked at again.
     pub(crate) rediscover: Arc<Notify>,
@@ -110,7 +116,8 @@ impl Driver {
                     debug!(%side, %node, "a request found its connection closed");
                 }
             }
-            Action::Reencode { question, entries, from, shape } => {
+            Action::Reencode { question, entries, from, mut shape, timestamps } => {
+                shape.timestamps = timestamps.map(|rules| rules.at(now_ms()));
                 let job = Job { question, entries, from, shape, reply: self.sender.clone() };
                 let workers = Arc::clone(&self.around.workers);
                 self.tasks.spawn(async move { workers.hand_over(job).await });
@@ -118,6 +125,25 @@ impl Driver {
             Action::List(slot, partition) => {
                 let cluster = self.around.source.clone();
                 self.ask(async move { Event::Listed(slot, log_range(&cluster, &partition).await) });
+            }
+            Action::EpochEnd(slot, partition, epoch) => {
+                let cluster = self.around.source.clone();
+                self.ask(async move {
+                    Event::EpochEnd(slot, epoch, epoch_end(&cluster, &partition, epoch).await)
+                });
+            }
+            Action::RaiseLimit { question, topic, bytes } => {
+                let cluster = self.around.target_admin.clone();
+                self.ask(async move {
+                    Event::SetAside(question, remedy::raise_limit(&cluster, &topic, bytes).await)
+                });
+            }
+            Action::DeadLetter { question, letter } => {
+                let (target, admin) = (self.around.target.clone(), self.around.target_admin.clone());
+                let plan = Arc::clone(&self.around.plan);
+                self.ask(async move {
+                    Event::SetAside(question, remedy::dead_letter(&plan, &target, &admin, letter).await)
+                });
             }
             Action::Describe { question, topic, partition, identity } => {
                 let cluster = self.around.target.clone();
@@ -180,6 +206,8 @@ impl Driver {
             | Note::Lost(_)
             | Note::PossibleDuplicates(_)
             | Note::TargetLost(_)
+            | Note::DeadLettered(..)
+            | Note::LimitRaised(_)
             | Note::Stopped(_) => {
                 warn!(flow, %partition, "{note}");
             }
@@ -208,6 +236,30 @@ async fn log_range(cluster: &Cluster, partition: &SourcePartition) -> Result<Log
         }
     };
     Ok(LogRange { earliest: ask(OffsetSpec::Earliest).await?, latest: ask(OffsetSpec::Latest).await? })
+}
+
+/// Where the leader has the end of an epoch; `None` where it cannot tell (before Kafka 2.1).
+async fn epoch_end(
+    cluster: &Cluster,
+    partition: &SourcePartition,
+    epoch: i32,
+) -> Result<Option<EpochEnd>, Cause> {
+    let asked = [(Arc::clone(&partition.topic), partition.partition, epoch)];
+    let answers = offsets::end_offsets_of_epochs(cluster, &asked).await;
+    let answer = answers.map_err(|error| Cause::from(chain(&error)))?.into_iter().next();
+    match answer {
+        Some((_, Ok(end))) => Ok((end.epoch >= 0).then_some(end)),
+        Some((_, Err(ErrorCode::UnsupportedVersion))) => Ok(None),
+        Some((_, Err(code))) => {
+            Err(format!("asking the source where epoch {epoch} ends failed: {code}").into())
+        }
+        None => Err(format!("asking the source where epoch {epoch} ends gave no answer").into()),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What the target holds of a producer.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kmirror_protocol::client::Metadata;
-use kmirror_protocol::wire::batch::Entry;
+use kmirror_protocol::wire::batch::{BatchHeader, Entry};
 use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::fetch::EpochEnd;
 use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 
 use super::partition::{Assignment, Identity, NodeId};
 use super::position::{LogRange, Loss};
+use super::rewrite::{Refused, TimestampRules};
 use crate::ids::{SourceOffset, SourcePartition};
 
 /// One of the two clusters of a flow.
@@ -94,6 +96,10 @@ pub enum Event {
     Reencoded(Question, Result<Vec<Encoded>, RecordError>),
     /// A source partition's log range.
     Listed(Slot, Result<LogRange, Cause>),
+    /// Where the leader's log has the end of this epoch; `None` when the broker cannot tell.
+    EpochEnd(Slot, i32, Result<Option<EpochEnd>, Cause>),
+    /// What the target does not take has been dealt with.
+    SetAside(Question, Result<Remedied, Cause>),
     /// What the target holds.
     Described(Question, Described),
     /// A producer identity for one partition.
@@ -130,9 +136,29 @@ pub enum Action {
         from: SourceOffset,
         /// What the result must look like.
         shape: Shape,
+        /// The target's rules for timestamps, where they are to be looked at one by one.
+        timestamps: Option<TimestampRules>,
     },
     /// Ask for a source partition's log range.
     List(Slot, SourcePartition),
+    /// Ask the leader where an epoch ends in its log.
+    EpochEnd(Slot, SourcePartition, i32),
+    /// Raise `max.message.bytes` of a target topic.
+    RaiseLimit {
+        /// To be given back with the outcome.
+        question: Question,
+        /// The target topic.
+        topic: Arc<str>,
+        /// The size of the batch it has to take.
+        bytes: usize,
+    },
+    /// Write a record to the dead-letter topic.
+    DeadLetter {
+        /// To be given back with the outcome.
+        question: Question,
+        /// The record.
+        letter: Letter,
+    },
     /// Ask what the target holds of a producer.
     Describe {
         /// To be given back with the answer.
@@ -154,6 +180,30 @@ pub enum Action {
     Note(SourcePartition, Note),
 }
 
+/// A record for the dead-letter topic.
+#[derive(Debug)]
+pub struct Letter {
+    /// Where it came from.
+    pub source: SourcePartition,
+    /// Its source offset.
+    pub offset: SourceOffset,
+    /// The header of the batch that holds just this record.
+    pub header: BatchHeader,
+    /// The rest of the batch.
+    pub payload: Bytes,
+    /// Why the target does not take it.
+    pub why: Refused,
+}
+
+/// How a record was dealt with that the target does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedied {
+    /// The target topic takes batches of this size now.
+    LimitRaised(usize),
+    /// It is in the dead-letter topic.
+    DeadLettered,
+}
+
 /// Something a person should know about one partition.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -164,6 +214,10 @@ pub enum Note {
     Stopped(Cause),
     /// Source records that cannot be mirrored.
     Lost(Loss),
+    /// A record went to the dead-letter topic.
+    DeadLettered(SourceOffset, Refused),
+    /// The target topic's `max.message.bytes` was raised.
+    LimitRaised(usize),
     /// The target was asked what it holds: it goes on at this source offset.
     Resumed(SourceOffset),
     /// Records may be at the target twice.
@@ -178,6 +232,12 @@ impl fmt::Display for Note {
             Self::Retrying(cause) => write!(f, "{cause}; will be retried"),
             Self::Stopped(cause) => write!(f, "stopped: {cause}"),
             Self::Lost(loss) => loss.fmt(f),
+            Self::DeadLettered(offset, why) => {
+                write!(f, "the record at source offset {offset} went to the dead-letter topic: {why}")
+            }
+            Self::LimitRaised(bytes) => {
+                write!(f, "max.message.bytes of the target topic was raised to {bytes}")
+            }
             Self::Resumed(offset) => {
                 write!(f, "goes on at source offset {offset}, after the last record that the target holds")
             }

@@ -18,6 +18,7 @@ use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::partition::{Assignment, Identity, NodeId, Partition, SourceSide, TargetSide, backoff};
 use crate::ids::SourcePartition;
+use crate::plan::OnRefused;
 use crate::status::{FlowStatus, PartitionState};
 
 /// What a lane has to know of the plan.
@@ -49,6 +50,8 @@ pub struct LaneOptions {
     pub retry_backoff_max: Duration,
     /// Whether a partition stops when source records are lost, instead of going on and reporting it.
     pub stop_on_lost_records: bool,
+    /// What happens to records that the target does not take.
+    pub on_refused: OnRefused,
 }
 
 /// The pause before something is tried again that a person has to mend (a missing right, an invalid topic).
@@ -72,7 +75,7 @@ pub struct Lane {
     pub(crate) targets: HashMap<NodeId, TargetBroker>,
     pub(crate) actions: Vec<Action>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
-    metadata: [Option<Arc<Metadata>>; 2],
+    pub(crate) metadata: [Option<Arc<Metadata>>; 2],
     refreshing: [bool; 2],
 }
 
@@ -126,6 +129,8 @@ impl Lane {
             Event::Link(side, node, event) => self.link_event(side, node, event),
             Event::Reencoded(question, result) => self.reencoded(question, result),
             Event::Listed(slot, result) => self.listed(slot, result),
+            Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
+            Event::SetAside(question, result) => self.was_set_aside(question, result),
             Event::Described(question, described) => self.described(question, described),
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Tick => {}
@@ -275,7 +280,9 @@ impl Lane {
         match side {
             Side::Source => {
                 partition.source_leader = leader;
-                partition.source_leader_epoch = known.and_then(|known| known.leader_epoch).unwrap_or(-1);
+                let epoch = known.and_then(|known| known.leader_epoch).unwrap_or(-1);
+                partition.unvalidated |= epoch > partition.source_leader_epoch;
+                partition.source_leader_epoch = epoch;
                 self.sync_session(slot);
             }
             Side::Target => {
@@ -292,7 +299,7 @@ impl Lane {
     }
 
     /// Opens a link unless it is open, opening, or waiting for its next attempt.
-    fn open(&mut self, side: Side, node: NodeId) {
+    pub(crate) fn open(&mut self, side: Side, node: NodeId) {
         let fresh = match side {
             Side::Source => self.sources.entry(node).or_default().link.begin(),
             Side::Target => self.targets.entry(node).or_default().link.begin(),
@@ -318,6 +325,9 @@ impl Lane {
                 broker.link = Link::Open(versions.fetch);
                 broker.attempts = 0;
                 self.reset_session(node);
+                for slot in self.led_by(Side::Source, node) {
+                    self.sync_session(slot);
+                }
             }
             Side::Target => {
                 let broker = self.targets.entry(node).or_default();

@@ -35,8 +35,11 @@ impl Lane {
             return self.after_answer(slot);
         }
         let cause: Cause = format!("the target refused a batch: {}", explain_code(code, message)).into();
-        if matches!(code, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) {
-            return self.too_large(sent, cause);
+        match code {
+            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => return self.too_large(sent, cause),
+            ErrorCode::InvalidTimestamp => return self.untimely(slot, cause),
+            ErrorCode::CorruptMessage => partition.doubt_what_was_sent(),
+            _ => {}
         }
         let remedy = retry::decide(code);
         if remedy == Remedy::RefreshAndRetry {
@@ -48,19 +51,12 @@ impl Lane {
         self.target_failed(slot, cause, matches!(remedy, Remedy::Fatal(_)));
     }
 
-    /// Batches of several records are split from now on; a single record is a matter for a person.
+    /// Batches of several records are split from now on; a single record is set aside when it comes again.
     fn too_large(&mut self, sent: &Sent, cause: Cause) {
         let slot = sent.slot();
         let Some(partition) = self.partition_mut(slot) else { return };
-        if sent.records() <= 1 {
-            let text = format!(
-                "{cause}. It is a single record of {} bytes: raise max.message.bytes of the target \
-                                topic",
-                sent.bytes()
-            );
-            return self.stop(slot, text.into());
-        }
-        partition.rules.max_batch_bytes = partition.rules.max_batch_bytes.min(sent.bytes() / 2);
+        let limit = if sent.records() <= 1 { sent.bytes() - 1 } else { sent.bytes() / 2 };
+        partition.rules.max_batch_bytes = partition.rules.max_batch_bytes.min(limit);
         self.target_failed(slot, cause, false);
     }
 

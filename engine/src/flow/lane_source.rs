@@ -20,6 +20,7 @@ use super::lane::{Lane, Link};
 use super::partition::{NodeId, Outgoing, Queued, SourceSide};
 use super::position::{LogRange, Loss, judge};
 use super::rewrite::{DropReason, Planner, Step};
+use crate::error::chain;
 use crate::ids::SourceOffset;
 
 /// A broker that records are fetched from.
@@ -92,13 +93,15 @@ impl Lane {
 
     /// Brings a partition's place in the fetch sessions in line with what it wants.
     pub(crate) fn sync_session(&mut self, slot: Slot) {
+        self.validate(slot);
         let limit = BUFFERED_FETCHES_MAX * self.options.fetch_max_partition_bytes;
         let max_bytes = clamp_i32(self.options.fetch_max_partition_bytes as u128);
         let draining = self.draining;
         let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
+        let now = self.now;
         let wants = partition.wants_data() && !draining;
         let full = partition.buffered >= limit;
-        let home = partition.source_leader.filter(|_| wants && !full);
+        let home = partition.source_home(now).filter(|_| wants && !full);
         let key = TopicKey {
             name: Arc::clone(&partition.source.topic),
             id: partition.topic_id.unwrap_or(Uuid::nil()),
@@ -111,7 +114,7 @@ impl Lane {
             partition.session_on = None;
             partition.requested = None;
         }
-        let held_on = partition.source_leader.filter(|_| wants && full);
+        let held_on = partition.source_home(now).filter(|_| wants && full);
         if partition.held_on != held_on {
             if let Some(node) = partition.held_on {
                 self.sources.entry(node).or_default().held_back -= 1;
@@ -132,7 +135,7 @@ impl Lane {
             let position = FetchPosition {
                 fetch_offset: partition.fetch_offset.0,
                 current_leader_epoch: partition.source_leader_epoch,
-                last_fetched_epoch: -1,
+                last_fetched_epoch: partition.status.epoch_before(partition.fetch_offset).unwrap_or(-1),
                 log_start_offset: -1,
                 max_bytes,
             };
@@ -158,6 +161,7 @@ impl Lane {
             self.report_retry(slot, Arc::clone(cause));
             if let Some(partition) = self.partition_mut(slot) {
                 partition.source_attempts = partition.source_attempts.max(1);
+                partition.read_from = None;
                 // The next session has to be told everything.
                 partition.requested = None;
             }
@@ -169,7 +173,7 @@ impl Lane {
     pub(crate) fn led_by(&self, side: Side, node: NodeId) -> Vec<Slot> {
         let leads = |slot: &usize| {
             self.partition(Slot(*slot)).is_some_and(|partition| match side {
-                Side::Source => partition.source_leader == Some(node),
+                Side::Source => partition.source_home(self.now) == Some(node),
                 Side::Target => partition.target_leader == Some(node) || partition.sending_to == Some(node),
             })
         };
@@ -212,8 +216,13 @@ impl Lane {
             return;
         }
         if fetched.error != ErrorCode::None {
-            self.fetch_failed(slot, fetched.error);
-            return;
+            return self.fetch_failed(slot, node, fetched.error);
+        }
+        if let Some(shared) = fetched.diverging_epoch {
+            return self.diverged(slot, shared, SourceOffset(fetched.high_watermark));
+        }
+        if fetched.preferred_read_replica >= 0 && fetched.preferred_read_replica != node.0 {
+            return self.read_from(slot, NodeId(fetched.preferred_read_replica));
         }
         let end =
             if self.options.read_committed { fetched.last_stable_offset } else { fetched.high_watermark };
@@ -224,13 +233,22 @@ impl Lane {
         }
         partition.source_recovered();
         let mut aborted = read_committed.then(|| super::aborted::Aborted::new(&fetched.aborted));
-        let mut planner = Planner::new(partition.rules);
+        let mut planner = Planner::new(partition.rules, partition.inspect_until);
         let mut damage = None;
+        partition.settle_doubt();
         for entry in Entries::new(fetched.records) {
             match entry {
                 Ok(entry) if entry.last_offset() < partition.fetch_offset.0 => {}
+                Ok(entry) if partition.finds_damage(&entry) => {
+                    let (first, last) = (entry.first_offset(), entry.last_offset());
+                    damage = Some(format!(
+                        "the checksum of the batch at source offsets {first} to {last} is wrong"
+                    ));
+                    break;
+                }
                 Ok(entry) => {
                     let from = partition.fetch_offset;
+                    partition.learn_epoch(&entry);
                     partition.fetch_offset = SourceOffset(entry.last_offset() + 1);
                     partition.buffered += entry.size();
                     match aborted.as_mut().and_then(|aborted| aborted.check(&entry)) {
@@ -238,22 +256,23 @@ impl Lane {
                         None => planner.push(entry, from),
                     }
                 }
-                Err(error) => damage = Some(error),
+                Err(error) => damage = Some(chain(&error)),
             }
         }
         partition.steps.extend(planner.finish());
         self.advance_steps(slot);
         match damage {
             None => self.sync_session(slot),
-            Some(error) => {
-                let cause = format!("damaged data from the source: {error}");
-                self.hold_source(slot, cause.into(), false);
-            }
+            Some(what) => self.damaged(slot, node, &what),
         }
     }
 
-    fn fetch_failed(&mut self, slot: Slot, code: ErrorCode) {
+    fn fetch_failed(&mut self, slot: Slot, node: NodeId, code: ErrorCode) {
         let cause: Cause = format!("fetching from the source failed: {}", explain_code(code, None)).into();
+        if self.leave_replica(slot, node) {
+            // A follower lags behind, or knows less than the leader: what it says about offsets is not the truth.
+            return self.hold_source(slot, cause, false);
+        }
         match retry::decide(code) {
             Remedy::ResetPosition => self.relist(slot),
             Remedy::Retry | Remedy::Done => self.hold_source(slot, cause, false),
@@ -282,35 +301,42 @@ impl Lane {
     }
 
     pub(crate) fn listed(&mut self, slot: Slot, result: Result<LogRange, Cause>) {
-        let stop = self.options.stop_on_lost_records;
         let relisting = self.partition_mut(slot).filter(|one| one.source_side == SourceSide::Relisting);
         let Some(partition) = relisting else { return };
         let range = match result {
             Ok(range) => range,
             Err(cause) => return self.hold_source(slot, cause, false),
         };
+        partition.source_side = SourceSide::Fetching;
         let (next, loss) = judge(partition.fetch_offset, range);
-        let Some(loss) = loss else {
-            partition.source_side = SourceSide::Fetching;
-            return self.sync_session(slot);
-        };
+        match loss {
+            None => {}
+            Some(Loss::Truncated { .. }) => return self.cut_off(slot, next, range.latest),
+            Some(loss) => {
+                if !self.report_loss(slot, loss) {
+                    return;
+                }
+                let Some(partition) = self.partition_mut(slot) else { return };
+                partition.fetch_offset = next;
+                partition.status.lower_goal(range.latest);
+                partition.steps.push_back(Step::Skip { reason: DropReason::Lost, next, bytes: 0 });
+                self.advance_steps(slot);
+            }
+        }
+        self.sync_session(slot);
+    }
+
+    /// Tells that source records are lost; whether the partition goes on.
+    pub(crate) fn report_loss(&mut self, slot: Slot, loss: Loss) -> bool {
+        let stop = self.options.stop_on_lost_records;
+        let Some(partition) = self.partition_mut(slot) else { return false };
         partition.status.add_lost(loss.offsets());
         let source = partition.source.clone();
         self.actions.push(Action::Note(source, Note::Lost(loss)));
         if stop {
-            return self.stop(slot, format!("{loss} (kmirror.on.lost.records=stop)").into());
+            self.stop(slot, format!("{loss} (kmirror.on.lost.records=stop)").into());
         }
-        let Some(partition) = self.partition_mut(slot) else { return };
-        partition.source_side = SourceSide::Fetching;
-        partition.fetch_offset = next;
-        partition.status.lower_goal(range.latest);
-        if let Loss::Truncated { .. } = loss {
-            self.begin_again(slot, next);
-        } else {
-            partition.steps.push_back(Step::Skip { reason: DropReason::Lost, next, bytes: 0 });
-            self.advance_steps(slot);
-        }
-        self.sync_session(slot);
+        !stop
     }
 
     pub(crate) fn retry_source(&mut self, slot: Slot) {
@@ -332,6 +358,9 @@ impl Lane {
                     status.counters.forwarded.add(1, batch.header.total_len() as u64);
                     partition.queue.push_back(Queued::Batch(Outgoing::forward(&batch)));
                 }
+                Some(Step::SetAside(batch, why)) => {
+                    partition.queue.push_back(Queued::SetAside(Outgoing::forward(&batch), why));
+                }
                 Some(Step::Skip { reason, next, bytes }) => {
                     status.counters.dropped(reason).add(1, bytes as u64);
                     partition.buffered = partition.buffered.saturating_sub(bytes);
@@ -342,9 +371,11 @@ impl Lane {
                     status.counters.reencoded(reason).add(entries.len() as u64, bytes as u64);
                     let question = Question { slot, generation: partition.generation };
                     let shape = partition.shape(&entries);
+                    let inspect = from < partition.inspect_until;
+                    let timestamps = partition.rules.timestamps.filter(|_| inspect);
                     partition.job_end = entries.last().map(|entry| SourceOffset(entry.last_offset() + 1));
                     partition.job_bytes = bytes;
-                    self.actions.push(Action::Reencode { question, entries, from, shape });
+                    self.actions.push(Action::Reencode { question, entries, from, shape, timestamps });
                     break;
                 }
             }
@@ -353,26 +384,30 @@ impl Lane {
     }
 
     pub(crate) fn reencoded(&mut self, question: Question, result: Result<Vec<Encoded>, RecordError>) {
-        let slot = question.slot;
+        let (slot, now) = (question.slot, self.now);
         let Some(partition) = self.asked(question) else { return };
         let end = partition.job_end.take();
         partition.buffered = partition.buffered.saturating_sub(std::mem::take(&mut partition.job_bytes));
         match result {
             Ok(encoded) => {
                 for one in encoded {
+                    let untimely = one.untimely;
                     let outgoing = Outgoing::encoded(one);
                     partition.buffered += outgoing.size();
-                    partition.queue.push_back(Queued::Batch(outgoing));
+                    partition.queue.push_back(match partition.rules.refuses(&outgoing.header, untimely) {
+                        Some(why) => Queued::SetAside(outgoing, why),
+                        None => Queued::Batch(outgoing),
+                    });
                 }
                 partition.queue.extend(end.map(Queued::Skip));
                 self.advance_steps(slot);
                 self.sync_session(slot);
             }
             Err(error) => {
-                let cause = format!("records from the source cannot be decoded: {error}");
+                let Some(node) = partition.source_home(now) else { return };
                 partition.drop_buffers();
                 partition.fetch_offset = partition.ledger.promised_next();
-                self.hold_source(slot, cause.into(), false);
+                self.damaged(slot, node, &chain(&error));
             }
         }
     }

@@ -193,6 +193,9 @@ impl Lane {
             return self.stop(slot, error.to_string().into());
         }
         partition.status.set_acknowledged(partition.ledger.acknowledged_next(), 0, 0);
+        if let Some(Queued::SetAside(..)) = partition.queue.front() {
+            return self.set_aside(slot);
+        }
         let Some(node) = partition.target_leader else { return };
         if partition.in_ready || !partition.may_send(now) || partition.front().is_none() {
             return;

@@ -4,14 +4,18 @@
 
 pub mod aborted;
 pub(crate) mod drive;
+pub mod epochs;
 pub mod event;
 pub mod lane;
 mod lane_recovery;
+mod lane_replica;
+mod lane_set_aside;
 mod lane_source;
 mod lane_target;
 pub mod ledger;
 pub(crate) mod link;
 pub mod partition;
 pub mod position;
+pub(crate) mod remedy;
 pub mod rewrite;
 pub(crate) mod workers;

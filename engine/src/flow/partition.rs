@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::event::Cause;
 use super::ledger::Ledger;
-use super::rewrite::{Step, TargetRules};
+use super::rewrite::{Refused, Step, TargetRules};
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::status::{PartitionState, PartitionStatus};
 
@@ -53,6 +53,8 @@ pub(crate) enum SourceSide {
     Held,
     /// The position was out of range; the log's range is being asked.
     Relisting,
+    /// The leader is being asked where the epoch of the last record read ends.
+    Validating,
 }
 
 /// How producing stands.
@@ -67,13 +69,34 @@ pub(crate) enum TargetSide {
     Asking,
     /// A new producer identity is on its way.
     Renewing,
+    /// What the target does not take is being dealt with, see `lane_set_aside`.
+    SettingAside,
 }
 
 /// Something to be sent, or passed over, in log order.
 #[derive(Debug)]
 pub(crate) enum Queued {
     Batch(Outgoing),
+    /// A single record that the target does not take.
+    SetAside(Outgoing, Refused),
     Skip(SourceOffset),
+}
+
+/// A replica that is read instead of the leader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OtherReplica {
+    pub(crate) node: NodeId,
+    /// Then the leader is asked again.
+    pub(crate) until: Instant,
+}
+
+/// Records that may be damaged at the source.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    /// Checksums are verified up to here.
+    pub(crate) until: SourceOffset,
+    /// The brokers that gave damaged records.
+    pub(crate) tried: Vec<NodeId>,
 }
 
 /// A batch ready for the target, up to its producer fields.
@@ -129,6 +152,14 @@ pub(crate) struct Partition {
 
     pub(crate) source_leader: Option<NodeId>,
     pub(crate) source_leader_epoch: i32,
+    /// A replica that is read instead of the leader for the time being.
+    pub(crate) read_from: Option<OtherReplica>,
+    /// The leader changed, and its log has not been compared with what was read of the last one's.
+    pub(crate) unvalidated: bool,
+    /// The target or we found damage in what the source gave.
+    pub(crate) doubt: Option<Doubt>,
+    /// The target refused timestamps: up to here they are looked at one by one.
+    pub(crate) inspect_until: SourceOffset,
     /// The broker whose fetch session holds this partition.
     pub(crate) session_on: Option<NodeId>,
     pub(crate) source_side: SourceSide,
@@ -183,6 +214,10 @@ impl Partition {
             status,
             source_leader: None,
             source_leader_epoch: -1,
+            read_from: None,
+            unvalidated: true,
+            doubt: None,
+            inspect_until: SourceOffset(0),
             session_on: None,
             source_side: SourceSide::Fetching,
             fetch_offset: start,
@@ -219,6 +254,12 @@ impl Partition {
             && self.source_leader.is_some()
     }
 
+    /// The broker to read from: the leader, unless another replica was named.
+    pub(crate) fn source_home(&self, now: Instant) -> Option<NodeId> {
+        let leader = self.source_leader?;
+        Some(self.read_from.filter(|replica| now < replica.until).map_or(leader, |replica| replica.node))
+    }
+
     /// Whether its next batch may leave now.
     ///
     /// A broker that remembers nothing of a producer takes any first sequence. So this could happen: the first
@@ -232,6 +273,13 @@ impl Partition {
             && self.identity.is_some()
             && self.target_leader.is_some()
             && (self.outstanding == 0 || (remembered && self.sending_to == self.target_leader))
+    }
+
+    /// The target found damage in something that is in flight.
+    pub(crate) fn doubt_what_was_sent(&mut self) {
+        let until = self.ledger.promised_next();
+        let doubt = self.doubt.get_or_insert(Doubt { until, tried: Vec::new() });
+        doubt.until = doubt.until.max(until);
     }
 
     /// Drops everything that was not sent. It will be fetched again from `fetch_offset`, which the caller sets.
@@ -286,16 +334,19 @@ impl Partition {
         }
     }
 
-    /// What re-encoded batches of these entries must look like: the codec stays what it was.
+    /// What re-encoded batches of these entries must look like: the codec stays what it was unless the target
+    /// topic has its own.
     pub(crate) fn shape(&self, entries: &[Entry]) -> Shape {
         let codec = entries.first().and_then(|entry| match entry {
             Entry::Batch(batch) => batch.header.codec().ok(),
             Entry::Legacy(set) => set.codec(),
         });
+        let codec = self.rules.codec.or(codec).unwrap_or(Codec::None);
         Shape {
-            codec: codec.unwrap_or(Codec::None),
-            level: None,
+            codec,
+            level: self.rules.level,
             max_batch_bytes: self.rules.max_batch_bytes,
+            timestamps: None,
         }
     }
 }

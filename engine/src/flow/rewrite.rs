@@ -4,8 +4,9 @@
 //! refuse, silently recompress, or store with other contents must not be forwarded as it is.
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use kmirror_protocol::wire::batch::{Batch, Codec, Entry, TimestampType};
+use kmirror_protocol::wire::batch::{Batch, BatchHeader, Codec, Entry, TimestampType};
 
 use crate::ids::SourceOffset;
 
@@ -24,17 +25,23 @@ pub enum ReencodeReason {
     TooLarge,
     /// Small batches are merged while catching up: each batch costs the target broker about 20 us of CPU.
     SmallBatches,
+    /// The target topic has a codec of its own: its broker would decompress and compress every batch.
+    OtherCodec,
+    /// The target refused a timestamp nearby: records it does not take are told from those it does.
+    Timestamps,
 }
 
 impl ReencodeReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Gaps,
         Self::ResumedInside,
         Self::LogAppendTime,
         Self::OldFormat,
         Self::TooLarge,
         Self::SmallBatches,
+        Self::OtherCodec,
+        Self::Timestamps,
     ];
 
     /// The reason as it stands in metrics and summaries.
@@ -46,6 +53,8 @@ impl ReencodeReason {
             Self::OldFormat => "old-format",
             Self::TooLarge => "too-large",
             Self::SmallBatches => "small-batches",
+            Self::OtherCodec => "other-codec",
+            Self::Timestamps => "timestamps",
         }
     }
 }
@@ -61,11 +70,13 @@ pub enum DropReason {
     Empty,
     /// Deleted at the source before it was mirrored.
     Lost,
+    /// A record that the target does not take; it is in the dead-letter topic.
+    DeadLettered,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Control, Self::Aborted, Self::Empty, Self::Lost];
+    pub const ALL: [Self; 5] = [Self::Control, Self::Aborted, Self::Empty, Self::Lost, Self::DeadLettered];
 
     /// The reason as it stands in metrics and summaries.
     pub fn name(self) -> &'static str {
@@ -74,6 +85,7 @@ impl DropReason {
             Self::Aborted => "aborted",
             Self::Empty => "empty",
             Self::Lost => "lost",
+            Self::DeadLettered => "dead-lettered",
         }
     }
 }
@@ -85,6 +97,75 @@ pub struct TargetRules {
     pub max_batch_bytes: usize,
     /// Whether the target topic keeps the producer's timestamps (`message.timestamp.type=CreateTime`).
     pub keeps_create_time: bool,
+    /// The codec that the target topic stores (`compression.type`), where it is not the producer's.
+    pub codec: Option<Codec>,
+    /// The level of that codec (`compression.zstd.level` and the like).
+    pub level: Option<i32>,
+    /// The timestamps that the target topic takes, where it does not take all.
+    pub timestamps: Option<TimestampRules>,
+}
+
+/// How far from the broker's clock a record's timestamp may lie, in milliseconds
+/// (`message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`, KIP-937).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampRules {
+    /// In the past.
+    pub before_ms: i64,
+    /// In the future.
+    pub after_ms: i64,
+}
+
+impl TimestampRules {
+    /// The earliest and the latest timestamp that are taken when it is `now_ms`.
+    pub fn at(self, now_ms: i64) -> (i64, i64) {
+        (now_ms.saturating_sub(self.before_ms), now_ms.saturating_add(self.after_ms))
+    }
+}
+
+/// Why the target does not take a record whatever batch it comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It alone makes a batch of so many bytes, more than `max.message.bytes`.
+    TooLarge {
+        /// The size of its batch.
+        bytes: usize,
+        /// What the target takes.
+        limit: usize,
+    },
+    /// Its timestamp is further from the target's clock than the topic allows.
+    Timestamp {
+        /// The timestamp, in milliseconds since the epoch.
+        timestamp: i64,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { bytes, limit } => {
+                write!(
+                    f,
+                    "it makes a batch of {bytes} bytes, and the target topic takes {limit} (max.message.bytes)"
+                )
+            }
+            Self::Timestamp { timestamp } => write!(
+                f,
+                "its timestamp {timestamp} is further from the target's clock than the target topic takes \
+                 (message.timestamp.before.max.ms, message.timestamp.after.max.ms)"
+            ),
+        }
+    }
+}
+
+impl TargetRules {
+    /// Why the target does not take a batch of one record; `untimely` as the re-encoder found.
+    pub fn refuses(&self, header: &BatchHeader, untimely: bool) -> Option<Refused> {
+        let (bytes, limit) = (header.total_len(), self.max_batch_bytes);
+        if untimely {
+            return Some(Refused::Timestamp { timestamp: header.max_timestamp });
+        }
+        (header.record_count == 1 && bytes > limit).then_some(Refused::TooLarge { bytes, limit })
+    }
 }
 
 /// What to do with one entry of a fetched log.
@@ -115,6 +196,8 @@ pub fn decide(entry: &Entry, from: SourceOffset, rules: &TargetRules) -> Verdict
         Verdict::Reencode(ReencodeReason::Gaps)
     } else if header.timestamp_type() == TimestampType::LogAppend && rules.keeps_create_time {
         Verdict::Reencode(ReencodeReason::LogAppendTime)
+    } else if rules.codec.is_some_and(|codec| header.codec() != Ok(codec)) {
+        Verdict::Reencode(ReencodeReason::OtherCodec)
     } else if header.total_len() > rules.max_batch_bytes && header.record_count > 1 {
         Verdict::Reencode(ReencodeReason::TooLarge)
     } else {
@@ -127,6 +210,8 @@ pub fn decide(entry: &Entry, from: SourceOffset, rules: &TargetRules) -> Verdict
 pub enum Step {
     /// Send this batch with a rewritten header.
     Forward(Batch),
+    /// The target does not take this single record.
+    SetAside(Batch, Refused),
     /// Encode these entries again, leaving out records before `from`.
     Reencode {
         /// The reason that is counted.
@@ -160,6 +245,7 @@ const MERGE_INPUT_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Planner {
     rules: TargetRules,
+    inspect_until: SourceOffset,
     steps: VecDeque<Step>,
     group: Vec<Entry>,
     group_from: SourceOffset,
@@ -168,10 +254,12 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// A planner for one fetched stretch of one partition.
-    pub fn new(rules: TargetRules) -> Self {
+    /// A planner for one fetched stretch of one partition. Where the target checks timestamps, those of the records
+    /// before `inspect_until` are looked at one by one.
+    pub fn new(rules: TargetRules, inspect_until: SourceOffset) -> Self {
         Self {
             rules,
+            inspect_until,
             steps: VecDeque::new(),
             group: Vec::new(),
             group_from: SourceOffset(0),
@@ -185,14 +273,21 @@ impl Planner {
         match decide(&entry, from, &self.rules) {
             Verdict::Drop(reason) => self.drop_entry(&entry, reason),
             Verdict::Reencode(reason) => self.join(entry, from, Some(reason)),
+            Verdict::Forward if self.inspects(&entry) => {
+                self.join(entry, from, Some(ReencodeReason::Timestamps));
+            }
             Verdict::Forward => match entry {
                 Entry::Batch(batch) if !is_small(&batch) => {
                     self.close_group();
-                    self.steps.push_back(Step::Forward(batch));
+                    self.steps.push_back(self.whole(batch));
                 }
                 entry => self.join(entry, from, None),
             },
         }
+    }
+
+    fn inspects(&self, entry: &Entry) -> bool {
+        self.rules.timestamps.is_some() && entry.first_offset() < self.inspect_until.0
     }
 
     /// Drops an entry for a reason that its bytes alone do not tell.
@@ -229,7 +324,7 @@ impl Planner {
         self.group_bytes = 0;
         let many = entries.len() > 1;
         let step = match (reason, single_batch(entries)) {
-            (None, Ok(batch)) => Step::Forward(batch),
+            (None, Ok(batch)) => self.whole(batch),
             (reason, Ok(batch)) => self.reencode(reason, vec![Entry::Batch(batch)]),
             (_, Err(entries)) if entries.is_empty() => return,
             (reason, Err(entries)) => {
@@ -238,6 +333,14 @@ impl Planner {
             }
         };
         self.steps.push_back(step);
+    }
+
+    /// A batch that goes as it is, if the target takes it at all.
+    fn whole(&self, batch: Batch) -> Step {
+        match self.rules.refuses(&batch.header, false) {
+            Some(why) => Step::SetAside(batch, why),
+            None => Step::Forward(batch),
+        }
     }
 
     fn reencode(&self, reason: Option<ReencodeReason>, entries: Vec<Entry>) -> Step {

@@ -25,6 +25,15 @@ pub enum OnLost {
     StopPartition,
 }
 
+/// What to do with a record that the target does not take in any batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnRefused {
+    /// `kmirror.raise.max.message.bytes`: a topic whose limit is too small gets a larger one.
+    pub raises_limit: bool,
+    /// `kmirror.on.refused.records=dead-letter`: it goes to the dead-letter topic; otherwise the partition stops.
+    pub dead_letters: bool,
+}
+
 /// `isolation.level`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -105,6 +114,10 @@ pub struct FlowPlan {
     pub start: AutoOffsetReset,
     /// `kmirror.on.lost.records`
     pub on_lost_records: OnLost,
+    /// What happens to records that the target does not take.
+    pub on_refused: OnRefused,
+    /// `kmirror.dead.letter.topic`, on the target.
+    pub dead_letter_topic: String,
     /// How records are fetched.
     pub fetch: FetchPlan,
     /// How records are produced.

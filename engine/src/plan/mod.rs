@@ -17,7 +17,7 @@ use kmirror_protocol::net::Address;
 
 pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
-pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan};
+pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
 
 use crate::config::mm2;
 use crate::config::problem::{ConfigErrors, Finding};

@@ -61,6 +61,8 @@ apis! {
     DescribeConfigs = 32, 0..=4, flexible 4;
     /// Adds partitions.
     CreatePartitions = 37, 0..=3, flexible 2;
+    /// Changes single settings (KIP-339, Kafka 2.3).
+    IncrementalAlterConfigs = 44, 0..=1, flexible 1;
     /// Cluster id and brokers (Kafka 2.8).
     DescribeCluster = 60, 0..=2, flexible 0;
     /// Who writes to a partition and how far (KIP-664, Kafka 2.8).

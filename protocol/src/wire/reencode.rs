@@ -24,6 +24,10 @@ pub struct Shape {
     /// Bytes a batch may have, header included (`max.message.bytes` of the target). A record that alone is larger
     /// comes out alone in a batch of its own.
     pub max_batch_bytes: usize,
+    /// The earliest and the latest timestamp in milliseconds that the target takes; `None` for all. A record with another one comes out alone
+    /// in a batch of its own. Records without a timestamp (-1) are always taken, as brokers do
+    /// (`LogValidator.validateTimestamp`).
+    pub timestamps: Option<(i64, i64)>,
 }
 
 /// A batch made here.
@@ -38,6 +42,8 @@ pub struct Encoded {
     /// Last source offset it covers. Of the last batch this is the last offset of the entries that went in, even where
     /// their last records had been compacted away.
     pub last_offset: i64,
+    /// The single record in it has a timestamp that [`Shape::timestamps`] leaves out.
+    pub untimely: bool,
 }
 
 /// Re-encodes batches, keeping buffers and codec contexts from one call to the next.

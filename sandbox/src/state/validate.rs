@@ -219,7 +219,7 @@ pub(super) fn stored(
 /// `compression.type` other than the producer's makes the broker write the records anew.
 fn recompress(batch: &Batch, codec: Codec) -> Result<(BatchHeader, Bytes), Refusal> {
     let limits = Limits { max_decompressed_bytes: DECOMPRESSED_MAX };
-    let shape = Shape { codec, level: None, max_batch_bytes: usize::MAX };
+    let shape = Shape { codec, level: None, max_batch_bytes: usize::MAX, timestamps: None };
     let written = Reencoder::new(limits).reencode(&[Entry::Batch(batch.clone())], 0, &shape);
     let Ok([written]) = written.as_deref() else { return Err(ResponseError::UnknownServerError.into()) };
     let header = BatchHeader {

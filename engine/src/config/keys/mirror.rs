@@ -149,6 +149,37 @@ pub static ON_LOST_RECORDS: Opt = Opt::used(
      with the oldest there are and tell the gap, or stop that partition.",
 )
 .since("kmirror");
+/// Records the target does not take.
+pub static ON_REFUSED_RECORDS: Opt = Opt::used(
+    "kmirror.on.refused.records",
+    Flow,
+    Choice(&["stop", "dead-letter"]),
+    "stop",
+    "When the target does not take a record whatever its batch (it alone exceeds `max.message.bytes`, or its timestamp \
+     is too far from the target's clock): stop that partition, or write the record with its coordinates to \
+     `kmirror.dead.letter.topic` and go on.",
+)
+.since("kmirror");
+/// Raise the target's limit?
+pub static RAISE_MAX_MESSAGE_BYTES: Opt = Opt::used(
+    "kmirror.raise.max.message.bytes",
+    Flow,
+    Bool,
+    "false",
+    "Whether `max.message.bytes` of a target topic is raised for a record that is too large for it. Needs \
+     ALTER_CONFIGS on the topic.",
+)
+.since("kmirror");
+/// Where they go.
+pub static DEAD_LETTER_TOPIC: Opt = Opt::used(
+    "kmirror.dead.letter.topic",
+    Flow,
+    Text,
+    "",
+    "The topic at the target for records that the target does not take; by default \
+     `mm2-dead-letters.<source>.internal`. It is created with one partition when the first record needs it.",
+)
+.since("kmirror");
 /// Which generation's rules.
 pub static MM2_RULES: Opt = Opt::used(
     "kmirror.mm2.rules",
@@ -334,7 +365,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 
 /// The rows of this file, those that have their effect first.
 pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
-    let used: [&'static Opt; 22] = [
+    let used: [&'static Opt; 25] = [
         &CLUSTERS,
         &ENABLED,
         &TOPICS,
@@ -352,6 +383,9 @@ pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
         &NAME,
         &BUFFER_MEMORY,
         &ON_LOST_RECORDS,
+        &ON_REFUSED_RECORDS,
+        &RAISE_MAX_MESSAGE_BYTES,
+        &DEAD_LETTER_TOPIC,
         &RENAME_REGEX,
         &RENAME_REPLACEMENT,
         &RENAME_COLLISIONS,

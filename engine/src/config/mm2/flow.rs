@@ -9,7 +9,7 @@ use super::settings::{FlowName, flow_places, worker_places};
 use super::slot::Side;
 use crate::config::keys::{self, Opt, Role};
 use crate::config::problem::{Notice, Problem};
-use crate::plan::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, ProducePlan};
+use crate::plan::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
 use crate::policy::InternalTopicRules;
 
 /// One fetch may take this part of the memory budget: while one is written another is read, from more than one broker.
@@ -50,6 +50,10 @@ impl Reader<'_> {
             progress_topic_configs: self.progress_topic_configs(flow),
             start: self.start(consumer),
             on_lost_records: self.on_lost_records(flow),
+            on_refused: self.on_refused(flow),
+            dead_letter_topic: self
+                .text_if_set(&flow_places(flow), &keys::DEAD_LETTER_TOPIC)
+                .map_or_else(|| format!("mm2-dead-letters.{}.internal", flow.source), |topic| topic.value),
             fetch: self.fetch(consumer, buffer_bytes),
             produce: self.produce(producer),
             source_client: self.client(consumer, &label("replication-consumer")),
@@ -129,6 +133,13 @@ impl Reader<'_> {
         match self.choice(&flow_places(flow), &keys::ON_LOST_RECORDS).value.as_str() {
             "stop" => OnLost::StopPartition,
             _ => OnLost::Continue,
+        }
+    }
+
+    fn on_refused(&mut self, flow: &FlowName) -> OnRefused {
+        OnRefused {
+            raises_limit: self.flow_flag(flow, &keys::RAISE_MAX_MESSAGE_BYTES),
+            dead_letters: self.choice(&flow_places(flow), &keys::ON_REFUSED_RECORDS).value == "dead-letter",
         }
     }
 

@@ -13,10 +13,15 @@ use crate::client::retry::{Action, decide};
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::parts::describe_configs_request::DescribeConfigsResource;
 use crate::wire::messages::parts::describe_configs_response::DescribeConfigsResourceResult;
-use crate::wire::messages::{DescribeConfigsRequest, StrBytes};
+use crate::wire::messages::parts::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
+use crate::wire::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest, StrBytes};
 
 /// The number of topics among resources (Kafka class `ConfigResource`).
 const TOPIC: i8 = 2;
+/// The number of the operation that sets a value (Kafka class `AlterConfigOp.OpType`).
+const SET: i8 = 0;
 /// How many topics one request asks for at most: an answer holds some forty settings of each.
 const TOPICS_A_REQUEST: usize = 200;
 /// How long a topic that is not there may take to appear.
@@ -81,6 +86,34 @@ pub async fn describe_topic_configs(
         }
     }
     Ok(done)
+}
+
+/// Sets one setting of a topic (IncrementalAlterConfigs, KIP-339). Brokers before 2.3 have no such request.
+///
+/// # Errors
+/// [`ClientError`] when no broker can be asked; the fault when the topic's setting is refused.
+pub async fn set_topic_config(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    name: &str,
+    value: &str,
+) -> Result<Result<(), TopicFault>, ClientError> {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let setting = AlterableConfig::default()
+        .with_name(text(name))
+        .with_config_operation(SET)
+        .with_value(Some(text(value)));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(text(topic))
+        .with_configs(vec![setting]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let response = cluster.call_controller(request).await?;
+    let missing = Err(TopicFault { code: ErrorCode::UnknownServerError, message: None });
+    Ok(response
+        .responses
+        .first()
+        .map_or(missing, |one| TopicFault::check(one.error_code, one.error_message.as_deref())))
 }
 
 type Described = HashMap<Arc<str>, Result<Vec<ConfigEntry>, TopicFault>>;

@@ -165,7 +165,7 @@ fn becomes_a_batch_with_dense_offsets_and_the_same_records() {
     let blob = [spec(40, 0, 0, "a"), wrapper(46, 1, 30, Codec::Lz4, &inner), spec(50, 1, 5, "d")];
     let sets = entries(blob.iter().flat_map(Spec::encode).collect());
     let expected = records(&sets[0], &LIMITS).unwrap();
-    let shape = Shape { codec: Codec::Zstd, level: None, max_batch_bytes: 1 << 20 };
+    let shape = Shape { codec: Codec::Zstd, level: None, max_batch_bytes: 1 << 20, timestamps: None };
     let batches = Reencoder::new(LIMITS).reencode(&sets, 0, &shape).unwrap();
     assert_eq!(batches.len(), 1);
     assert_eq!((batches[0].first_offset, batches[0].last_offset), (40, 50));
@@ -185,7 +185,7 @@ fn becomes_a_batch_with_dense_offsets_and_the_same_records() {
 fn a_position_inside_a_wrapper() {
     let inner = [spec(0, 1, 10, "a"), spec(1, 1, 11, "b"), spec(2, 1, 12, "c")];
     let sets = entries(wrapper(102, 1, 12, Codec::Gzip, &inner).encode());
-    let shape = Shape { codec: Codec::None, level: None, max_batch_bytes: 1 << 20 };
+    let shape = Shape { codec: Codec::None, level: None, max_batch_bytes: 1 << 20, timestamps: None };
     let mut reencoder = Reencoder::new(LIMITS);
     let from_inside = reencoder.reencode(&sets, 101, &shape).unwrap();
     assert_eq!((from_inside[0].first_offset, from_inside[0].last_offset), (101, 102));

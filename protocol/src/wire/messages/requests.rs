@@ -24,6 +24,7 @@ requests! {
     InitProducerIdRequest, InitProducerId, INIT_PRODUCER_ID;
     CreateTopicsRequest, CreateTopics, CREATE_TOPICS;
     CreatePartitionsRequest, CreatePartitions, CREATE_PARTITIONS;
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigs, INCREMENTAL_ALTER_CONFIGS;
     DescribeClusterRequest, DescribeCluster, DESCRIBE_CLUSTER;
     DescribeProducersRequest, DescribeProducers, DESCRIBE_PRODUCERS;
 }

@@ -12,6 +12,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
 };
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -52,6 +53,7 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
         ApiKey::InitProducerId => encoded(&init_producer_id(), version),
         ApiKey::CreateTopics => encoded(&create_topics(version), version),
         ApiKey::CreatePartitions => encoded(&create_partitions(), version),
+        ApiKey::IncrementalAlterConfigs => encoded(&incremental_alter_configs(), version),
         ApiKey::DescribeConfigs if version == 0 => Bytes::from_static(DESCRIBE_CONFIGS_V0),
         ApiKey::DescribeConfigs => encoded(&describe_configs(version), version),
         ApiKey::DescribeCluster => encoded(&describe_cluster(version), version),
@@ -154,6 +156,14 @@ fn create_topics(version: i16) -> messages::CreateTopicsResponse {
         topic = topic.with_topic_id(Uuid::from_u128(5));
     }
     messages::CreateTopicsResponse::default().with_topics(vec![topic])
+}
+
+fn incremental_alter_configs() -> messages::IncrementalAlterConfigsResponse {
+    let result = AlterConfigsResourceResponse::default()
+        .with_resource_type(2)
+        .with_resource_name(name("orders").0)
+        .with_error_code(40);
+    messages::IncrementalAlterConfigsResponse::default().with_responses(vec![result])
 }
 
 fn create_partitions() -> messages::CreatePartitionsResponse {

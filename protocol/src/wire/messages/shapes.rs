@@ -64,6 +64,9 @@ pub(super) const DESCRIBE_CONFIGS: &[Field] =
 const CONFIG: &[Field] =
     &[TEXT, TEXT, BOOL, INT8, BOOL, structs(&[TEXT, TEXT, INT8]).since(1), INT8.since(3), TEXT.since(3)];
 
+pub(super) const INCREMENTAL_ALTER_CONFIGS: &[Field] =
+    &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT, INT8, TEXT])];
+
 pub(super) const DESCRIBE_CLUSTER: &[Field] = &[
     THROTTLE_TIME_MS,
     ERROR_CODE,

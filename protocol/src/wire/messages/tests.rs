@@ -20,6 +20,9 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         ApiKey::InitProducerId => decode_response::<InitProducerIdRequest>(version, body).is_ok(),
         ApiKey::CreateTopics => decode_response::<CreateTopicsRequest>(version, body).is_ok(),
         ApiKey::CreatePartitions => decode_response::<CreatePartitionsRequest>(version, body).is_ok(),
+        ApiKey::IncrementalAlterConfigs => {
+            decode_response::<IncrementalAlterConfigsRequest>(version, body).is_ok()
+        }
         ApiKey::DescribeConfigs => decode_response::<DescribeConfigsRequest>(version, body).is_ok(),
         ApiKey::DescribeCluster => decode_response::<DescribeClusterRequest>(version, body).is_ok(),
         ApiKey::DescribeProducers => decode_response::<DescribeProducersRequest>(version, body).is_ok(),

@@ -23,7 +23,7 @@ pub struct NewRecord {
 
 /// One batch of `records`, at offsets from 0.
 pub fn build_batch(records: &[NewRecord], codec: Codec) -> Result<Encoded, RecordError> {
-    let shape = Shape { codec, level: None, max_batch_bytes: usize::MAX };
+    let shape = Shape { codec, level: None, max_batch_bytes: usize::MAX, timestamps: None };
     let mut writer = BatchWriter::default();
     writer.start_unsplit(&shape)?;
     let mut body = Vec::new();

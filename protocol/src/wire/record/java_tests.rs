@@ -75,7 +75,7 @@ fn are_reencoded_with_dense_offsets() {
     let mut reencoder = Reencoder::new(LIMITS);
     for fixture in fixtures() {
         for codec in Codec::ALL {
-            let shape = Shape { codec, level: None, max_batch_bytes: 1 << 20 };
+            let shape = Shape { codec, level: None, max_batch_bytes: 1 << 20, timestamps: None };
             let batches = reencoder.reencode(&fixture.entries, 103, &shape).unwrap();
             assert_eq!((batches.len(), batches[0].header.record_count), (1, 8));
             assert_eq!((batches[0].first_offset, batches[0].last_offset), (103, 111));

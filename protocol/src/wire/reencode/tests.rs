@@ -10,7 +10,7 @@ use crate::wire::record::testing::{
 };
 use crate::wire::record::{NewRecord, build_batch, records};
 
-const ROOMY: Shape = Shape { codec: Codec::None, level: None, max_batch_bytes: 1 << 20 };
+const ROOMY: Shape = Shape { codec: Codec::None, level: None, max_batch_bytes: 1 << 20, timestamps: None };
 
 fn reencode(entries: &[Entry], from: i64, shape: &Shape) -> Result<Vec<Encoded>, RecordError> {
     Reencoder::new(LIMITS).reencode(entries, from, shape)
@@ -130,7 +130,7 @@ fn batches_are_filled_by_their_compressed_size() {
         append_time: None,
     };
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        let shape = Shape { codec, level: None, max_batch_bytes: 64 * 1024 };
+        let shape = Shape { codec, level: None, max_batch_bytes: 64 * 1024, timestamps: None };
         let batches = reencode(&[spec.entry()], 0, &shape).unwrap();
         let sizes: Vec<usize> = batches.iter().map(|batch| batch.header.total_len()).collect();
         assert!(sizes.iter().all(|size| *size <= shape.max_batch_bytes), "{codec}: {sizes:?}");
@@ -260,7 +260,7 @@ proptest! {
     ) {
         let entries: Vec<Entry> = log.iter().map(BatchSpec::entry).collect();
         let from = 98 + skip;
-        let batches = reencode(&entries, from, &Shape { codec, level: None, max_batch_bytes }).unwrap();
+        let batches = reencode(&entries, from, &Shape { codec, level: None, max_batch_bytes, timestamps: None }).unwrap();
         let expected: Vec<(i64, NewRecord)> =
             log.iter().flat_map(BatchSpec::consumed).filter(|(offset, _)| *offset >= from).collect();
         prop_assert_eq!(batches.is_empty(), expected.is_empty());

@@ -19,6 +19,9 @@ const RAW_BYTES_MAX: usize = 16 << 20;
 /// pieces compress badly.
 const FLUSH_LEN_MIN: usize = 8 * 1024;
 
+/// The timestamp of a record that has none.
+const NO_TIMESTAMP: i64 = -1;
+
 /// Length, attributes, and the two deltas of a record.
 const HEAD_LEN_MAX: usize = 5 + 1 + 10 + 5;
 
@@ -66,13 +69,15 @@ pub(crate) struct BatchWriter {
     max_timestamp: i64,
     first_offset: i64,
     last_offset: i64,
+    /// The batch in the making holds one record that is to stay alone.
+    untimely: bool,
     batches: Vec<Encoded>,
 }
 
 impl Default for BatchWriter {
     fn default() -> Self {
         Self {
-            shape: Shape { codec: Codec::None, level: None, max_batch_bytes: 0 },
+            shape: Shape { codec: Codec::None, level: None, max_batch_bytes: 0, timestamps: None },
             raw_bytes_max: RAW_BYTES_MAX,
             compressor: Compressor::default(),
             buffers: Box::new(Heap),
@@ -85,6 +90,7 @@ impl Default for BatchWriter {
             max_timestamp: 0,
             first_offset: 0,
             last_offset: 0,
+            untimely: false,
             batches: Vec::new(),
         }
     }
@@ -129,7 +135,9 @@ impl BatchWriter {
     pub(crate) fn push(&mut self, record: RawRecord<'_>) -> Result<(), RecordError> {
         let body_len = body_len(record.body);
         // The longest head there is: a few bytes at the end of a batch are not worth encoding it twice.
-        if self.records > 0 && !self.has_room(HEAD_LEN_MAX.saturating_add(body_len))? {
+        let untimely = self.is_untimely(record.timestamp);
+        let alone = untimely || self.untimely;
+        if self.records > 0 && (alone || !self.has_room(HEAD_LEN_MAX.saturating_add(body_len))?) {
             self.close()?;
             self.begin()?;
         }
@@ -138,11 +146,17 @@ impl BatchWriter {
             self.max_timestamp = record.timestamp;
             self.first_offset = self.first_offset.min(record.offset);
         }
+        self.untimely = untimely;
         self.write(record, body_len)?;
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
         self.last_offset = record.offset;
         self.records += 1;
         Ok(())
+    }
+
+    fn is_untimely(&self, timestamp: i64) -> bool {
+        let (earliest, latest) = self.shape.timestamps.unwrap_or((i64::MIN, i64::MAX));
+        timestamp != NO_TIMESTAMP && !(earliest..=latest).contains(&timestamp)
     }
 
     fn write(&mut self, record: RawRecord<'_>, body_len: usize) -> Result<(), RecordError> {
@@ -234,7 +248,8 @@ impl BatchWriter {
         }
         .with_crc_over(&payload);
         let (first_offset, last_offset) = (self.first_offset, self.last_offset);
-        self.batches.push(Encoded { header, payload, first_offset, last_offset });
+        let untimely = std::mem::take(&mut self.untimely);
+        self.batches.push(Encoded { header, payload, first_offset, last_offset, untimely });
         self.first_offset = last_offset.saturating_add(1);
         Ok(())
     }
