@@ -10,9 +10,8 @@ use kmirror_protocol::wire::murmur2;
 use kmirror_protocol::wire::record::NewRecord;
 use thiserror::Error;
 use tracing::{debug, info};
-use uuid::Uuid;
 
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::SourcePartition;
 use crate::plan::FlowPlan;
 use crate::progress::{self, Progress, Read};
 
@@ -70,7 +69,7 @@ pub(crate) struct ProgressStore {
     connector: String,
     topic: Arc<str>,
     partitions: u32,
-    written: HashMap<SourcePartition, (SourceOffset, Option<Uuid>)>,
+    written: HashMap<SourcePartition, Progress>,
 }
 
 impl ProgressStore {
@@ -93,7 +92,7 @@ impl ProgressStore {
             let Some(key) = &record.key else { return };
             match progress::read(&connector, &alias, key, record.value.as_deref()) {
                 Some(Read::Progress(progress)) => {
-                    written.insert(progress.partition, (progress.next, progress.topic_id));
+                    written.insert(progress.partition.clone(), progress);
                 }
                 Some(Read::Removed(partition)) => {
                     written.remove(&partition);
@@ -112,14 +111,14 @@ impl ProgressStore {
         Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written })
     }
 
-    /// How far a partition was mirrored, and the id of the topic that is true for.
-    pub(crate) fn get(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
-        self.written.get(partition).copied()
+    /// How far a partition was mirrored.
+    pub(crate) fn get(&self, partition: &SourcePartition) -> Option<&Progress> {
+        self.written.get(partition)
     }
 
     /// Writes down what changed since the last time.
     pub(crate) async fn write(&mut self, progress: Vec<Progress>) -> Result<(), ProgressError> {
-        let changed = |one: &Progress| self.get(&one.partition) != Some((one.next, one.topic_id));
+        let changed = |one: &Progress| self.get(&one.partition) != Some(one);
         let changed: Vec<Progress> = progress.into_iter().filter(changed).collect();
         for chunk in changed.chunks(RECORDS_PER_WRITE) {
             self.write_chunk(chunk).await?;
@@ -142,7 +141,7 @@ impl ProgressStore {
             .map_err(|source| ProgressError::Write { topic: self.topic.to_string(), source })?;
         debug!(topic = &*self.topic, partitions = chunk.len(), "progress written");
         for one in chunk {
-            self.written.insert(one.partition.clone(), (one.next, one.topic_id));
+            self.written.insert(one.partition.clone(), one.clone());
         }
         Ok(())
     }

@@ -335,6 +335,7 @@ async fn write_progress(plan: &FlowPlan, discovery: &Discovery, store: &mut Prog
             partition: status.source.clone(),
             next: status.acknowledged_next(),
             topic_id,
+            leader_epoch: status.epoch_before(status.acknowledged_next()),
         })
         .collect();
     if let Err(error) = store.write(progress).await {

@@ -356,7 +356,10 @@ impl Discovery {
     ) -> Option<Assignment> {
         // What appears while mirroring runs is new as a whole: leaving out its first records would lose them.
         let from_latest = self.first && self.plan.start == AutoOffsetReset::Latest;
-        let mirrored = self.mirrored_of_old_topic(&partition).or_else(|| progress.get(&partition));
+        let written = progress.get(&partition);
+        let mirrored = self
+            .mirrored_of_old_topic(&partition)
+            .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
         let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest);
         let status = Arc::new(PartitionStatus::new(
             partition.clone(),
@@ -364,6 +367,11 @@ impl Discovery {
             start,
             range.latest,
         ));
+        let epoch =
+            written.filter(|progress| progress.next == start).and_then(|progress| progress.leader_epoch);
+        if let Some(epoch) = epoch {
+            status.epochs().learn(epoch, SourceOffset(start.0 - 1));
+        }
         let known = self
             .known
             .entry(Arc::clone(&partition.topic))

@@ -20,6 +20,8 @@ pub struct Progress {
     pub next: SourceOffset,
     /// The id of the topic this is true for. MirrorMaker 2 writes none and ignores ours.
     pub topic_id: Option<Uuid>,
+    /// The leader epoch of the last mirrored record. MirrorMaker 2 writes none and ignores ours.
+    pub leader_epoch: Option<i32>,
 }
 
 /// The key of a partition's record. `connector` is the connector's name: `MirrorSourceConnector` in MirrorMaker 2's
@@ -36,10 +38,9 @@ pub fn key(connector: &str, source_alias: &str, partition: &SourcePartition) -> 
 /// A record that says: mirrored up to `progress.next`. `timestamp` is in milliseconds since the epoch.
 pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestamp: i64) -> NewRecord {
     let last = progress.next.0 - 1;
-    let value = match progress.topic_id {
-        None => format!(r#"{{"offset":{last}}}"#),
-        Some(id) => format!(r#"{{"offset":{last},"topicId":"{id}"}}"#),
-    };
+    let topic_id = progress.topic_id.map(|id| format!(r#","topicId":"{id}""#)).unwrap_or_default();
+    let epoch = progress.leader_epoch.map(|epoch| format!(r#","leaderEpoch":{epoch}"#)).unwrap_or_default();
+    let value = format!(r#"{{"offset":{last}{topic_id}{epoch}}}"#);
     NewRecord {
         timestamp,
         key: Some(key(connector, source_alias, &progress.partition)),
@@ -83,7 +84,9 @@ pub fn read(connector: &str, source_alias: &str, key: &[u8], value: Option<&[u8]
         return Some(Read::Removed(partition));
     };
     let topic_id = value.get("topicId").and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
-    Some(Read::Progress(Progress { partition, next: SourceOffset(last + 1), topic_id }))
+    let epoch = value.get("leaderEpoch").and_then(Value::as_i64);
+    let leader_epoch = epoch.and_then(|epoch| i32::try_from(epoch).ok()).filter(|epoch| *epoch >= 0);
+    Some(Read::Progress(Progress { partition, next: SourceOffset(last + 1), topic_id, leader_epoch }))
 }
 
 #[cfg(test)]
@@ -100,8 +103,12 @@ mod tests {
 
     #[test]
     fn writes_what_connect_writes() {
-        let progress =
-            Progress { partition: partition("orders", 3), next: SourceOffset(124), topic_id: None };
+        let progress = Progress {
+            partition: partition("orders", 3),
+            next: SourceOffset(124),
+            topic_id: None,
+            leader_epoch: None,
+        };
         let record = record(CONNECTOR, "us-west", &progress, 0);
         assert_eq!(
             record.key.unwrap(),
@@ -113,7 +120,12 @@ mod tests {
     #[test]
     fn reads_any_order_of_the_map() {
         let key = br#"["MirrorSourceConnector",{"topic":"orders","cluster":"A","partition":3}]"#;
-        let expected = Progress { partition: partition("orders", 3), next: SourceOffset(8), topic_id: None };
+        let expected = Progress {
+            partition: partition("orders", 3),
+            next: SourceOffset(8),
+            topic_id: None,
+            leader_epoch: None,
+        };
         assert_eq!(read(CONNECTOR, "A", key, Some(br#"{"offset":7}"#)), Some(Read::Progress(expected)));
         assert_eq!(read(CONNECTOR, "A", key, None), Some(Read::Removed(partition("orders", 3))));
         assert_eq!(read(CONNECTOR, "A", key, Some(b"{}")), Some(Read::Removed(partition("orders", 3))));
@@ -129,8 +141,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 1i64..i64::MAX, id in any::<Option<u128>>()) {
-            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128) };
+        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 1i64..i64::MAX, id in any::<Option<u128>>(), leader_epoch in prop::option::of(0i32..)) {
+            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128), leader_epoch };
             let record = record(CONNECTOR, &alias, &progress, 0);
             prop_assert_eq!(read(CONNECTOR, &alias, &record.key.unwrap(), record.value.as_deref()), Some(Read::Progress(progress)));
         }

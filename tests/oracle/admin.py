@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic,
     ResourcePatternType, ResourceType,
@@ -72,6 +72,16 @@ def leader(admin, name, partition):
     return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].leader
 
 
+def elect(admin, name, partition):
+    """Has the preferred replica lead."""
+    elected = admin.elect_leaders(ElectionType.PREFERRED, [TopicPartition(name, int(partition))])
+    elected.result(30)
+
+
+def replicas(admin, name, partition):
+    return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].replicas
+
+
 def allow(admin, resource, name, *operations):
     """Lets everybody do these things to a topic, a group or the cluster; a name with * at the end is a prefix."""
     kind = ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL
@@ -102,7 +112,7 @@ def wait(done, problem, seconds=30):
 
 COMMANDS = {
     "create": create, "delete": delete, "grow": grow, "topics": topics, "settings": settings, "alter": alter,
-    "held": held, "delete-records": delete_records, "leader": leader, "allow": allow,
+    "held": held, "delete-records": delete_records, "leader": leader, "elect": elect, "replicas": replicas, "allow": allow,
 }
 
 if __name__ == "__main__":

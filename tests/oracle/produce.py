@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--seed", default="kmirror")
     parser.add_argument("--batch-records", type=int, default=10_000, help="records a batch holds at most")
     parser.add_argument("--rate", type=float, help="records a second, until SIGTERM")
+    parser.add_argument("--now", action="store_true", help="timestamps of now; the digest is then of no use")
     parser.add_argument("--transactional", help="commit or abort: all records in one transaction")
     options = parser.parse_args()
 
@@ -91,6 +92,7 @@ def producer(options, codec, linger):
 
 def send(options, client, digest, partition, index):
     key, value, head, timestamp = record(options.case, options.seed, partition, index)
+    timestamp = int(time.time() * 1000) if options.now else timestamp
     while True:
         try:
             client.produce(
