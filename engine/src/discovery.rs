@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic};
+use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic, TopicFault};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
 use kmirror_protocol::wire::batch::Codec;
 use kmirror_protocol::wire::error::ErrorCode;
@@ -62,6 +63,8 @@ struct Wanted {
     source: Arc<Topic>,
     target_topic: Arc<str>,
     change: Option<TargetChange>,
+    /// Records are dealt out by key over so many target partitions.
+    deal_to: Option<i32>,
 }
 
 impl Discovery {
@@ -150,11 +153,16 @@ impl Discovery {
         for decision in explain(&self.plan, &topics, Some(&target_topics)) {
             let Some(topic) = source.topics.get(decision.source_topic.as_str()) else { continue };
             match decision.outcome {
-                Outcome::Mirrored { target_topic, change, .. } => wanted.push(Wanted {
-                    source: Arc::clone(topic),
-                    target_topic: target_topic.into(),
-                    change,
-                }),
+                Outcome::Mirrored { target_topic, change, .. } => {
+                    let at_target = target_topics.get(&target_topic).copied();
+                    let deal_to = at_target.unwrap_or_else(|| partition_count(topic));
+                    wanted.push(Wanted {
+                        source: Arc::clone(topic),
+                        target_topic: target_topic.into(),
+                        change,
+                        deal_to: Some(deal_to).filter(|_| self.plan.deals_by_key),
+                    });
+                }
                 Outcome::NotMirrored(why) => self.tell_refusal(&topic.name, &why),
             }
         }
@@ -174,8 +182,8 @@ impl Discovery {
 
     /// Creates topics and adds partitions; returns the topics that can take records.
     async fn prepare_target(
-        &self,
-        wanted: Vec<Wanted>,
+        &mut self,
+        mut wanted: Vec<Wanted>,
         target: &Metadata,
         changes: &mut Changes,
     ) -> Result<Vec<Wanted>, ClientError> {
@@ -219,6 +227,9 @@ impl Discovery {
                     Ok(()) => {
                         info!(flow = self.plan.name(), topic = &*topic, "partitions added at the target")
                     }
+                    Err(fault) if matches!(retry::decide(fault.code), Remedy::Fatal(_)) => {
+                        self.deal_out(&mut wanted, &topic, &fault);
+                    }
                     Err(fault) => {
                         faults.insert(
                             topic,
@@ -230,6 +241,22 @@ impl Discovery {
         }
         changes.again |= !faults.is_empty();
         Ok(self.without_faults(wanted, &faults, target))
+    }
+
+    /// The target does not add partitions to a topic: what is not mirrored yet is dealt out over those it has.
+    fn deal_out(&mut self, wanted: &mut [Wanted], target_topic: &Arc<str>, fault: &TopicFault) {
+        for one in wanted.iter_mut().filter(|one| one.target_topic == *target_topic) {
+            let Some(TargetChange::AddPartitions { from }) = one.change else { continue };
+            one.deal_to = Some(from);
+            if self.told.insert(format!("dealt {target_topic}")) {
+                warn!(
+                    flow = self.plan.name(),
+                    topic = &*one.source.name,
+                    "the target adds no partitions to {target_topic} ({fault}): records go to its {from} partitions by \
+                     their keys"
+                );
+            }
+        }
     }
 
     /// Puts faults down in the status; a topic that exists goes on with the partitions it has.
@@ -386,7 +413,11 @@ impl Discovery {
                 return None;
             }
         }
+        let deal_to = topic.deal_to;
+        let rules = TargetRules { by_key: deal_to.is_some(), ..rules };
         Some(Assignment {
+            shared_target: self.plan.allows_collisions || deal_to.is_some(),
+            deal_to,
             source: partition,
             topic_id: topic.source.id,
             target_topic: Arc::clone(&topic.target_topic),
@@ -455,6 +486,7 @@ const RULES_BY_DEFAULT: TargetRules = TargetRules {
     keeps_create_time: true,
     codec: None,
     level: None,
+    by_key: false,
     timestamps: None,
 };
 
@@ -486,6 +518,7 @@ fn rules_from(config: &[ConfigEntry]) -> TargetRules {
         keeps_create_time,
         codec,
         level,
+        by_key: false,
         timestamps: checked.then_some(timestamps),
     }
 }

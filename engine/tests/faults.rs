@@ -10,6 +10,7 @@ use bytes::Bytes;
 use kmirror_engine::Mirror;
 use kmirror_engine::plan::{Plan, PlanArgs};
 use kmirror_protocol::wire::batch::{Codec, Entries};
+use kmirror_protocol::wire::murmur2;
 use kmirror_protocol::wire::record::{self, Limits, NewRecord, Record};
 use kmirror_sandbox::{ApiKey, Sandbox, SandboxOptions, TopicSpec, Verdict};
 
@@ -24,6 +25,8 @@ const REQUEST_TIMED_OUT: i16 = 7;
 struct Pair {
     source: Sandbox,
     target: Sandbox,
+    /// Further lines of the properties.
+    more: &'static str,
 }
 
 impl Pair {
@@ -34,6 +37,7 @@ impl Pair {
             target: Sandbox::start(SandboxOptions { brokers: 3, auto_create: false, ..target })
                 .await
                 .unwrap(),
+            more: "",
         };
         pair.source.create_topic(&TopicSpec::new(TOPIC, PARTITIONS)).unwrap();
         (0..PARTITIONS).for_each(|partition| pair.produce(partition, 0..BATCHES));
@@ -62,9 +66,10 @@ impl Pair {
             "clusters = a, b\na.bootstrap.servers = {}\nb.bootstrap.servers = {}\na->b.enabled = true\n\
              replication.factor = 1\noffset.storage.replication.factor = 1\n\
              b.producer.retry.backoff.ms = 10\nb.producer.retry.backoff.max.ms = 100\n\
-             a.consumer.retry.backoff.ms = 10\na.consumer.retry.backoff.max.ms = 100\n",
+             a.consumer.retry.backoff.ms = 10\na.consumer.retry.backoff.max.ms = 100\n{}",
             self.source.bootstrap(),
-            self.target.bootstrap()
+            self.target.bootstrap(),
+            self.more
         );
         let plan = Plan::from_properties(&text, "faults.properties", &PlanArgs::default()).unwrap();
         Mirror::start(plan).unwrap()
@@ -243,4 +248,38 @@ async fn a_broker_that_is_away_holds_up_only_its_own_partitions() {
     }
     mirror.stop().await.unwrap();
     pair.assert_same();
+}
+
+/// Three source partitions dealt out over two target partitions by key, with answers lost, links cut and leaders
+/// moving: each target partition has exactly the keys that murmur2 puts there, and of each source partition in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_dealt_out_by_key_arrive_once_and_in_order() {
+    let mut pair = Pair::start(SandboxOptions::default()).await;
+    pair.more = "kmirror.partitioning = by-key\n";
+    pair.target.create_topic(&TopicSpec::new("a.data", 2)).unwrap();
+    let (mut lose, mut cut) = (now_and_then(9, 5), now_and_then(14, 5));
+    pair.target.control(ApiKey::Produce, move |_| match (lose(), cut()) {
+        (true, _) => Verdict::LoseAnswer,
+        (_, true) => Verdict::CutLink,
+        _ => Verdict::Default,
+    });
+    let moving = async {
+        for round in 0..20 {
+            let _ = pair.target.move_leader("a.data", round % 2, 1 + round % 3);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (duplicates, ()) = tokio::join!(pair.sync(), moving);
+    assert_eq!(duplicates, 0);
+    for place in 0..2 {
+        let found = keys(&pair.target, "a.data", place);
+        for partition in 0..PARTITIONS {
+            let own = format!("{partition}/");
+            let found: Vec<&Bytes> = found.iter().filter(|key| key.starts_with(own.as_bytes())).collect();
+            let wanted = keys(&pair.source, TOPIC, partition);
+            let wanted =
+                wanted.iter().filter(|key| murmur2::partition_for_key(key, 2) == place.cast_unsigned());
+            assert!(wanted.eq(found), "partition {partition} at {place}");
+        }
+    }
 }

@@ -94,6 +94,8 @@ pub enum Event {
     Link(Side, NodeId, LinkEvent),
     /// A re-encoding is finished.
     Reencoded(Question, Result<Vec<Encoded>, RecordError>),
+    /// Records were dealt out; one list of batches for each outlet.
+    Dealt(Question, Result<Vec<Vec<Encoded>>, RecordError>),
     /// A source partition's log range.
     Listed(Slot, Result<LogRange, Cause>),
     /// Where the leader's log has the end of this epoch; `None` when the broker cannot tell.
@@ -135,6 +137,19 @@ pub enum Action {
         /// Records before this are left out.
         from: SourceOffset,
         /// What the result must look like.
+        shape: Shape,
+        /// The target's rules for timestamps, where they are to be looked at one by one.
+        timestamps: Option<TimestampRules>,
+    },
+    /// Deal records out by key, on a worker.
+    Deal {
+        /// To be given back with the result.
+        question: Question,
+        /// Consecutive entries.
+        entries: Vec<Entry>,
+        /// For each target partition: records before this are left out.
+        from: Vec<SourceOffset>,
+        /// What the results must look like.
         shape: Shape,
         /// The target's rules for timestamps, where they are to be looked at one by one.
         timestamps: Option<TimestampRules>,

@@ -16,7 +16,7 @@ use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
-use super::partition::{Assignment, Identity, NodeId, Partition, SourceSide, TargetSide, backoff};
+use super::partition::{Assignment, Identity, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
 use crate::ids::SourcePartition;
 use crate::plan::OnRefused;
 use crate::status::{FlowStatus, PartitionState};
@@ -128,6 +128,7 @@ impl Lane {
             Event::RefreshFailed(side, cause) => self.refresh_failed(side, &cause),
             Event::Link(side, node, event) => self.link_event(side, node, event),
             Event::Reencoded(question, result) => self.reencoded(question, result),
+            Event::Dealt(question, result) => self.dealt(question, result),
             Event::Listed(slot, result) => self.listed(slot, result),
             Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
             Event::SetAside(question, result) => self.was_set_aside(question, result),
@@ -158,14 +159,18 @@ impl Lane {
 
     /// After [`Event::Drain`]: whether nothing is in flight.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.targets.values().all(|broker| broker.in_flight() == 0)
+        self.draining
+            && !self.outlets_have_more()
+            && self.targets.values().all(|broker| broker.in_flight() == 0)
     }
 
     fn drain(&mut self) {
         self.draining = true;
         for index in 0..self.partitions.len() {
             let slot = Slot(index);
-            if let Some(partition) = self.partition_mut(slot) {
+            // What was dealt out already is sent: progress ends where all outlets are.
+            let partition = self.partition_mut(slot).filter(|one| !matches!(one.role, Role::Outlet(_)));
+            if let Some(partition) = partition {
                 partition.drop_buffers();
             }
             self.sync_session(slot);
@@ -183,7 +188,16 @@ impl Lane {
         }
         let slot = Slot(self.partitions.len());
         places[index] = Some(slot);
-        self.partitions.push(Some(Partition::new(assignment, self.identity)));
+        match assignment.deal_to {
+            None => {
+                let shared = assignment.shared_target;
+                self.partitions.push(Some(Partition::new(assignment, self.identity)));
+                if shared {
+                    self.renew(slot);
+                }
+            }
+            Some(count) => self.assign_dealt(slot, &assignment, count),
+        }
     }
 
     fn revoke(&mut self, source: &SourcePartition) {
@@ -193,6 +207,7 @@ impl Lane {
             partition.drop_buffers();
         }
         self.sync_session(slot);
+        self.revoke_outlets(slot);
         let index = usize::try_from(source.partition).ok();
         let places = self.slots.get_mut(&source.topic);
         if let Some(place) = index.and_then(|index| places?.get_mut(index)) {
@@ -231,8 +246,12 @@ impl Lane {
         self.refreshing[side as usize] = false;
         let leaderless = |slot: &Slot| {
             self.partition(*slot).is_some_and(|partition| match side {
-                Side::Source => partition.source_leader.is_none(),
-                Side::Target => partition.target_leader.is_none(),
+                Side::Source => {
+                    partition.source_leader.is_none() && !matches!(partition.role, Role::Outlet(_))
+                }
+                Side::Target => {
+                    partition.target_leader.is_none() && !matches!(partition.role, Role::Reader(_))
+                }
             })
         };
         let waiting: Vec<Slot> = (0..self.partitions.len()).map(Slot).filter(leaderless).collect();
@@ -267,11 +286,11 @@ impl Lane {
     fn lead(&mut self, side: Side, slot: Slot) {
         let Some(metadata) = self.metadata[side as usize].clone() else { return };
         let Some(partition) = self.partition_mut(slot) else { return };
-        let topic = match side {
-            Side::Source => &partition.source.topic,
-            Side::Target => &partition.target_topic,
+        let (topic, index) = match (side, &partition.role) {
+            (Side::Source, Role::Outlet(_)) | (Side::Target, Role::Reader(_)) => return,
+            (Side::Source, _) => (&partition.source.topic, partition.source.partition),
+            (Side::Target, _) => (&partition.target_topic, partition.target_partition),
         };
-        let index = partition.source.partition;
         let known = metadata
             .topics
             .get(topic)
@@ -422,6 +441,7 @@ impl Lane {
         partition.status.set_state(PartitionState::Stopped, Some(Arc::clone(&cause)));
         let source = partition.source.clone();
         self.actions.push(Action::Note(source, Note::Stopped(cause)));
+        self.stop_reader_of(slot);
         self.sync_session(slot);
     }
 

@@ -114,7 +114,7 @@ impl Lane {
         partition.target_side = TargetSide::Asking;
         let question = Question { slot, generation: partition.generation };
         let topic = Arc::clone(&partition.target_topic);
-        let partition = partition.source.partition;
+        let partition = partition.target_partition;
         self.status.counters.add_recovery();
         self.actions.push(Action::Describe { question, topic, partition, identity });
     }
@@ -163,7 +163,7 @@ impl Lane {
         }
     }
 
-    fn renew(&mut self, slot: Slot) {
+    pub(crate) fn renew(&mut self, slot: Slot) {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.identity = None;
         partition.acknowledged_at = None;
@@ -194,9 +194,10 @@ impl Lane {
         if let Some(start) = partition.begin_again_at.take() {
             partition.ledger.begin_again(start);
         }
-        partition.status.set_acknowledged(partition.ledger.acknowledged_next(), 0, 0);
         partition.fetch_offset = partition.ledger.acknowledged_next();
         partition.target_side = TargetSide::Sending;
+        self.publish(slot, 0, 0);
+        self.read_again(slot);
         self.sync_session(slot);
     }
 }

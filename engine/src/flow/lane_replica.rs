@@ -153,15 +153,17 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.status.epochs().truncate(at);
         partition.status.lower_goal(end.max(at));
-        let sent = partition.ledger.promised_next();
+        let sent = self.promised_next(slot);
+        let Some(partition) = self.partition_mut(slot) else { return };
         if at >= sent {
             // Nothing of it has left for the target.
             partition.drop_buffers();
             partition.fetch_offset = sent;
+            self.read_again(slot);
             return self.sync_session(slot);
         }
         if self.report_loss(slot, Loss::Truncated { from: at, to: sent }) {
-            self.begin_again(slot, at);
+            self.begin_all_again(slot, at);
             self.sync_session(slot);
         }
     }

@@ -61,7 +61,10 @@ impl Lane {
             }
         };
         partition.target_side = TargetSide::Sending;
-        let Some(Queued::SetAside(outgoing, why)) = partition.queue.pop_front() else { return };
+        let Some(Queued::SetAside(outgoing, why)) = partition.queue.pop_front() else {
+            // Another outlet of its reader began again, and so will this.
+            return self.sync_session(slot);
+        };
         let source = partition.source.clone();
         let note = match remedied {
             Remedied::LimitRaised(bytes) => {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::event::{Action, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::{Lane, Link};
-use super::partition::{NodeId, Outgoing, Queued, SourceSide};
+use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
 use super::rewrite::{DropReason, Planner, Step};
 use crate::error::chain;
@@ -93,14 +93,16 @@ impl Lane {
 
     /// Brings a partition's place in the fetch sessions in line with what it wants.
     pub(crate) fn sync_session(&mut self, slot: Slot) {
+        let slot = self.reader_of(slot);
         self.validate(slot);
+        let dealt = self.dealt_out(slot);
         let limit = BUFFERED_FETCHES_MAX * self.options.fetch_max_partition_bytes;
         let max_bytes = clamp_i32(self.options.fetch_max_partition_bytes as u128);
         let draining = self.draining;
         let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
         let now = self.now;
-        let wants = partition.wants_data() && !draining;
-        let full = partition.buffered >= limit;
+        let wants = partition.wants_data() && dealt.ready && !draining;
+        let full = partition.buffered + dealt.buffered >= limit;
         let home = partition.source_home(now).filter(|_| wants && !full);
         let key = TopicKey {
             name: Arc::clone(&partition.source.topic),
@@ -351,6 +353,10 @@ impl Lane {
     pub(crate) fn advance_steps(&mut self, slot: Slot) {
         let status = Arc::clone(&self.status);
         let Some(partition) = self.partition_mut(slot) else { return };
+        if let Role::Reader(outlets) = &partition.role {
+            let outlets = outlets.clone();
+            return self.advance_dealing(slot, &outlets);
+        }
         while partition.job_end.is_none() {
             match partition.steps.pop_front() {
                 None => break,

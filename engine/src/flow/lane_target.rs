@@ -59,9 +59,6 @@ impl Sent {
 
 impl Lane {
     pub(crate) fn pump_targets(&mut self) {
-        if self.draining {
-            return;
-        }
         let nodes: Vec<NodeId> = self
             .targets
             .iter()
@@ -123,6 +120,10 @@ impl Lane {
                 ready.push_front(slot);
                 break;
             }
+            if self.meets_another(slot, &entries) {
+                ready.push_back(slot);
+                continue;
+            }
             size += bytes;
             match self.take_front(node, slot) {
                 Ok(Some((entry, one))) => {
@@ -177,7 +178,7 @@ impl Lane {
         let entry = ProduceEntry {
             topic: Arc::clone(&partition.target_topic),
             topic_id: Uuid::nil(),
-            partition: partition.source.partition,
+            partition: partition.target_partition,
             header: outgoing.header.stamped(outgoing.payload.len(), stamp),
             payload: outgoing.payload,
         };
@@ -192,7 +193,8 @@ impl Lane {
         if let Err(error) = partition.settle_skips() {
             return self.stop(slot, error.to_string().into());
         }
-        partition.status.set_acknowledged(partition.ledger.acknowledged_next(), 0, 0);
+        self.publish(slot, 0, 0);
+        let Some(partition) = self.partition_mut(slot) else { return };
         if let Some(Queued::SetAside(..)) = partition.queue.front() {
             return self.set_aside(slot);
         }
@@ -249,7 +251,7 @@ impl Lane {
         let partition = self.partition(slot)?;
         let named =
             |topic: &TopicRef| matches!(topic, TopicRef::Name(name) if *name == partition.target_topic);
-        answers.iter().find(|answer| answer.partition == partition.source.partition && named(&answer.topic))
+        answers.iter().find(|answer| answer.partition == partition.target_partition && named(&answer.topic))
     }
 
     /// One request less in flight for this partition.
@@ -268,9 +270,8 @@ impl Lane {
         let base_offset = Some(TargetOffset(base_offset)).filter(|offset| offset.0 >= 0);
         match partition.ledger.acknowledge(sent.ticket, base_offset) {
             Ok(_) => {
-                let next = partition.ledger.acknowledged_next();
-                partition.status.set_acknowledged(next, sent.records, sent.bytes as u64);
                 partition.target_recovered();
+                self.publish(slot, sent.records, sent.bytes as u64);
             }
             Err(error) => return self.stop(slot, error.to_string().into()),
         }

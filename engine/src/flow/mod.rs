@@ -7,6 +7,7 @@ pub(crate) mod drive;
 pub mod epochs;
 pub mod event;
 pub mod lane;
+mod lane_deal;
 mod lane_recovery;
 mod lane_replica;
 mod lane_set_aside;

@@ -13,7 +13,7 @@ use kmirror_protocol::wire::batch::{Batch, BatchHeader, Codec, Entry};
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 use uuid::Uuid;
 
-use super::event::Cause;
+use super::event::{Cause, Slot};
 use super::ledger::Ledger;
 use super::rewrite::{Refused, Step, TargetRules};
 use crate::ids::{SourceOffset, SourcePartition};
@@ -41,6 +41,10 @@ pub struct Assignment {
     pub start: SourceOffset,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
+    /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.
+    pub deal_to: Option<i32>,
+    /// Whether other source partitions go to its target partitions, too: it then needs a producer identity of its own.
+    pub shared_target: bool,
     /// Where its numbers go.
     pub status: Arc<PartitionStatus>,
 }
@@ -142,9 +146,25 @@ impl From<ProducerIdentity> for Identity {
 /// For how long after an acknowledgement the target is sure to remember our producer.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
+/// What part of the way from one source partition it is the state of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All of it: partition for partition.
+    Whole,
+    /// The half that reads, where records are dealt out by key; its outlets send.
+    Reader(Vec<Slot>),
+    /// The half that sends to one target partition, fed by this reader.
+    Outlet(Slot),
+}
+
 #[derive(Debug)]
 pub(crate) struct Partition {
+    pub(crate) role: Role,
+    /// Others write to its target partition, too.
+    pub(crate) shared_target: bool,
     pub(crate) source: SourcePartition,
+    /// The partition's number at the target.
+    pub(crate) target_partition: i32,
     pub(crate) topic_id: Option<Uuid>,
     pub(crate) target_topic: Arc<str>,
     pub(crate) rules: TargetRules,
@@ -205,8 +225,12 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(assignment: Assignment, identity: Identity) -> Self {
-        let Assignment { source, topic_id, target_topic, start, rules, status } = assignment;
+        let Assignment { source, topic_id, target_topic, start, rules, status, shared_target, deal_to: _ } =
+            assignment;
         Self {
+            role: Role::Whole,
+            shared_target,
+            target_partition: source.partition,
             source,
             topic_id,
             target_topic,

@@ -29,11 +29,13 @@ pub enum ReencodeReason {
     OtherCodec,
     /// The target refused a timestamp nearby: records it does not take are told from those it does.
     Timestamps,
+    /// Records are dealt out to the target's partitions by their keys.
+    ByKey,
 }
 
 impl ReencodeReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gaps,
         Self::ResumedInside,
         Self::LogAppendTime,
@@ -42,6 +44,7 @@ impl ReencodeReason {
         Self::SmallBatches,
         Self::OtherCodec,
         Self::Timestamps,
+        Self::ByKey,
     ];
 
     /// The reason as it stands in metrics and summaries.
@@ -55,6 +58,7 @@ impl ReencodeReason {
             Self::SmallBatches => "small-batches",
             Self::OtherCodec => "other-codec",
             Self::Timestamps => "timestamps",
+            Self::ByKey => "by-key",
         }
     }
 }
@@ -101,6 +105,8 @@ pub struct TargetRules {
     pub codec: Option<Codec>,
     /// The level of that codec (`compression.zstd.level` and the like).
     pub level: Option<i32>,
+    /// Whether records are dealt out to the target's partitions by key.
+    pub by_key: bool,
     /// The timestamps that the target topic takes, where it does not take all.
     pub timestamps: Option<TimestampRules>,
 }
@@ -190,6 +196,8 @@ pub fn decide(entry: &Entry, from: SourceOffset, rules: &TargetRules) -> Verdict
         Verdict::Drop(DropReason::Control)
     } else if header.record_count == 0 {
         Verdict::Drop(DropReason::Empty)
+    } else if rules.by_key {
+        Verdict::Reencode(ReencodeReason::ByKey)
     } else if header.base_offset < from.0 {
         Verdict::Reencode(ReencodeReason::ResumedInside)
     } else if !header.is_dense() {

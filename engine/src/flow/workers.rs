@@ -18,12 +18,20 @@ const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 /// Jobs that wait for a thread; more wait with whoever hands them over.
 const JOBS_MAX: usize = 64;
 
+/// Records before these source offsets are left out.
+pub(crate) enum From {
+    /// One place for all.
+    One(SourceOffset),
+    /// One for each target partition, among which the records are dealt out.
+    Each(Vec<SourceOffset>),
+}
+
 /// Entries to encode again.
 pub(crate) struct Job {
     /// To be given back with the result.
     pub(crate) question: Question,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) from: SourceOffset,
+    pub(crate) from: From,
     pub(crate) shape: Shape,
     /// Where the result goes.
     pub(crate) reply: mpsc::Sender<Event>,
@@ -64,10 +72,16 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>, pool: Arc<BufferPool>) {
         // One thread waits in the queue, the others wait for the lock: whoever comes first.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(Job { question, entries, from, shape, reply }) = job else { return };
-        let result = reencoder.reencode(&entries, from.0, &shape);
+        let event = match from {
+            From::One(from) => Event::Reencoded(question, reencoder.reencode(&entries, from.0, &shape)),
+            From::Each(from) => {
+                let from: Vec<i64> = from.iter().map(|offset| offset.0).collect();
+                Event::Dealt(question, reencoder.deal(&entries, &from, &shape))
+            }
+        };
         drop(entries);
         // A lane that is gone has no use for it.
-        let _ = reply.blocking_send(Event::Reencoded(question, result));
+        let _ = reply.blocking_send(event);
     }
 }
 

@@ -218,17 +218,19 @@ fn decide_topic(
     match flow.decide(topic.name) {
         Err(why) => Outcome::NotMirrored(why),
         Ok((target_topic, rule)) => {
-            let change = target_topics
-                .map(|topics| target_change(topics.get(&target_topic).copied(), topic.partitions));
+            let wanted = if flow.deals_by_key { 0 } else { topic.partitions };
+            let change =
+                target_topics.map(|topics| target_change(topics.get(&target_topic).copied(), wanted));
             Outcome::Mirrored { target_topic, partitions: topic.partitions, rule: rule.cloned(), change }
         }
     }
 }
 
-fn target_change(at_target: Option<i32>, at_source: i32) -> TargetChange {
+/// `wanted` is how many partitions the target topic should have at least.
+fn target_change(at_target: Option<i32>, wanted: i32) -> TargetChange {
     match at_target {
         None => TargetChange::Create,
-        Some(partitions) if partitions < at_source => TargetChange::AddPartitions { from: partitions },
+        Some(partitions) if partitions < wanted => TargetChange::AddPartitions { from: partitions },
         Some(partitions) => TargetChange::Nothing { partitions },
     }
 }

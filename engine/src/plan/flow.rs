@@ -114,6 +114,8 @@ pub struct FlowPlan {
     pub start: AutoOffsetReset,
     /// `kmirror.on.lost.records`
     pub on_lost_records: OnLost,
+    /// `kmirror.partitioning=by-key`: records go to target partitions by their keys.
+    pub deals_by_key: bool,
     /// What happens to records that the target does not take.
     pub on_refused: OnRefused,
     /// `kmirror.dead.letter.topic`, on the target.

@@ -3,6 +3,7 @@
 //!
 //! Must not know why a batch came here, nor who produces the result.
 
+mod deal;
 mod writer;
 
 use bytes::Bytes;

@@ -149,6 +149,18 @@ pub static ON_LOST_RECORDS: Opt = Opt::used(
      with the oldest there are and tell the gap, or stop that partition.",
 )
 .since("kmirror");
+/// Which target partition a record goes to.
+pub static PARTITIONING: Opt = Opt::used(
+    "kmirror.partitioning",
+    Flow,
+    Choice(&["same", "by-key"]),
+    "same",
+    "`same`: each record goes to the partition of the same number; partitions that the target topic lacks are added, \
+     and where the target refuses that, its source's partitions are dealt out by key. `by-key`: records go where the \
+     Java producer's default partitioner puts their keys (murmur2), those without a key batch by batch, whatever \
+     number of partitions the target topic has.",
+)
+.since("kmirror");
 /// Records the target does not take.
 pub static ON_REFUSED_RECORDS: Opt = Opt::used(
     "kmirror.on.refused.records",
@@ -365,7 +377,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 
 /// The rows of this file, those that have their effect first.
 pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
-    let used: [&'static Opt; 25] = [
+    let used: [&'static Opt; 26] = [
         &CLUSTERS,
         &ENABLED,
         &TOPICS,
@@ -383,6 +395,7 @@ pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
         &NAME,
         &BUFFER_MEMORY,
         &ON_LOST_RECORDS,
+        &PARTITIONING,
         &ON_REFUSED_RECORDS,
         &RAISE_MAX_MESSAGE_BYTES,
         &DEAD_LETTER_TOPIC,

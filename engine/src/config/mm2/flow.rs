@@ -50,6 +50,7 @@ impl Reader<'_> {
             progress_topic_configs: self.progress_topic_configs(flow),
             start: self.start(consumer),
             on_lost_records: self.on_lost_records(flow),
+            deals_by_key: self.choice(&flow_places(flow), &keys::PARTITIONING).value == "by-key",
             on_refused: self.on_refused(flow),
             dead_letter_topic: self
                 .text_if_set(&flow_places(flow), &keys::DEAD_LETTER_TOPIC)
