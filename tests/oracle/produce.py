@@ -17,6 +17,8 @@ import common
 
 #: 1 January 2026, in milliseconds: no retention rule in the tests is that short, and no run depends on the clock.
 EPOCH_MS = 1_767_225_600_000
+#: Lets the partitioner choose.
+PARTITION_UA = -1
 CASES = ("mixed", "plain", "sizes", "tombstones")
 
 
@@ -59,6 +61,7 @@ def main():
     parser.add_argument("--seed", default="kmirror")
     parser.add_argument("--batch-records", type=int, default=10_000, help="records a batch holds at most")
     parser.add_argument("--rate", type=float, help="records a second, until SIGTERM")
+    parser.add_argument("--partitioner", help="of librdkafka; places records of one partition by their keys")
     parser.add_argument("--now", action="store_true", help="timestamps of now; the digest is then of no use")
     parser.add_argument("--transactional", help="commit or abort: all records in one transaction")
     options = parser.parse_args()
@@ -85,6 +88,8 @@ def producer(options, codec, linger):
         # Brokers may come and go under a long run, which must not make records twice; transactions want it anyway.
         "enable.idempotence": bool(options.rate or options.transactional),
     }
+    if options.partitioner:
+        settings["partitioner"] = options.partitioner
     if options.transactional:
         settings["transactional.id"] = f"oracle-{options.topic}-{options.seed}"
     return Producer(common.client(options.bootstrap, **settings))
@@ -93,10 +98,11 @@ def producer(options, codec, linger):
 def send(options, client, digest, partition, index):
     key, value, head, timestamp = record(options.case, options.seed, partition, index)
     timestamp = int(time.time() * 1000) if options.now else timestamp
+    place = PARTITION_UA if options.partitioner else partition
     while True:
         try:
             client.produce(
-                options.topic, value, key, partition, on_delivery=on_delivery, timestamp=timestamp, headers=head
+                options.topic, value, key, place, on_delivery=on_delivery, timestamp=timestamp, headers=head
             )
             break
         except BufferError:

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod brokers;
+mod by_key;
 mod content;
 mod fixture;
 mod full_disk;
