@@ -283,3 +283,41 @@ async fn records_dealt_out_by_key_arrive_once_and_in_order() {
         }
     }
 }
+
+/// The source's log is cut off behind the mirror's back and grows past its position with other records: only leader
+/// epochs tell. Brokers up to 2.6 have to be asked (KIP-320), later ones tell with the answer to a fetch (KIP-595).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_cut_off_and_grew_again_is_noticed() {
+    for newest_fetch in [11, 17] {
+        let versions = vec![(ApiKey::Fetch, 0, newest_fetch)];
+        let pair = Pair::start(SandboxOptions::default()).await;
+        let options =
+            SandboxOptions { brokers: 3, auto_create: false, versions, ..SandboxOptions::default() };
+        let pair = Pair { source: Sandbox::start(options).await.unwrap(), ..pair };
+        pair.source.create_topic(&TopicSpec::new(TOPIC, PARTITIONS)).unwrap();
+        (0..PARTITIONS).for_each(|partition| pair.produce(partition, 0..20));
+        let mirror = pair.mirror();
+        let started = Instant::now();
+        let wait = async || {
+            while !pair.is_done(&mirror) {
+                assert!(started.elapsed() < WITHIN, "not synced: {}", mirror.metrics());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        wait().await;
+        let (kept, end) = (10 * RECORDS_A_BATCH as i64, 20 * RECORDS_A_BATCH as i64);
+        let (leader, _) = pair.source.leader(TOPIC, 1).unwrap();
+        pair.source.truncate(TOPIC, 1, kept).unwrap();
+        pair.source.move_leader(TOPIC, 1, 1 + leader.unwrap() % 3).unwrap();
+        pair.produce(1, 100..130);
+        wait().await;
+        let partitions = mirror.status().flows[0].partitions();
+        let lost = partitions.iter().find(|one| one.source.partition == 1).unwrap().lost();
+        assert_eq!(lost, (end - kept).unsigned_abs(), "Fetch up to version {newest_fetch}");
+        mirror.stop().await.unwrap();
+        let found = keys(&pair.target, "a.data", 1);
+        assert_eq!(found.len() as i64, end + 30 * RECORDS_A_BATCH as i64);
+        let after = &found[usize::try_from(end).unwrap()..];
+        assert!(after.iter().eq(&keys(&pair.source, TOPIC, 1)[usize::try_from(kept).unwrap()..]));
+    }
+}
