@@ -21,6 +21,13 @@ use crate::peer::{self, Job, Peer, Programs};
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// One way through the link of [`Kind::FarTarget`].
 const FAR_DELAY: Duration = Duration::from_millis(25);
+/// Settings of a topic whose log is cleaned as soon as may be.
+const COMPACTED: &[&str] = &[
+    "cleanup.policy=compact",
+    "min.cleanable.dirty.ratio=0.001",
+    "segment.bytes=8388608",
+    "max.message.bytes=1048588",
+];
 /// Pause between runs: what a run left to the brokers is not to count for the next.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -47,20 +54,45 @@ impl Session {
     pub fn load(&mut self, data: &DataSet) -> Result<u64> {
         let bootstrap = self.source.bootstrap();
         if self.loaded.insert(data.topic) {
-            oracle::create_topic(&bootstrap, data.topic, PARTITIONS, 1, &[])?;
+            oracle::create_topic(
+                &bootstrap,
+                data.topic,
+                PARTITIONS,
+                1,
+                if data.compacted { COMPACTED } else { &[] },
+            )?;
             if data.records > 0 {
                 eprintln!("loading {}: {} records", data.topic, data.records);
                 let numbers = [PARTITIONS.to_string(), data.records.to_string()];
                 let sizes = [data.value_bytes.to_string(), data.random_percent.to_string()];
                 let codec = format!("compression.type={}", data.codec);
                 let mut arguments = vec![bootstrap.as_str(), data.topic, &numbers[0], &numbers[1]];
-                arguments.extend([sizes[0].as_str(), &sizes[1], &codec]);
+                let keys = if data.compacted { "repeated" } else { "none" };
+                arguments.extend([sizes[0].as_str(), &sizes[1], keys, &codec]);
                 arguments.extend(data.producer);
                 let acknowledged = run(&mut java_source(self.source.version(), "Load.java", &arguments)?)?;
                 ensure!(acknowledged.trim() == data.records.to_string(), "loaded only {acknowledged}");
             }
+            if data.compacted {
+                self.wait_for_cleaner(data)?;
+            }
         }
         Ok(log_bytes(&self.source.data(1)?, data.topic))
+    }
+
+    /// Waits until what later records replaced is gone.
+    fn wait_for_cleaner(&self, data: &DataSet) -> Result<()> {
+        eprintln!("waiting for the log cleaner");
+        let deadline = Instant::now() + RUN_LIMIT;
+        loop {
+            let found = oracle::dump(&self.source.bootstrap(), data.topic, &[])?;
+            let left: u64 = found.values().map(|partition| partition.records).sum();
+            if left == data.left() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{left} records are left, not {}", data.left());
+            thread::sleep(SETTLE);
+        }
     }
 
     /// Measures one run of one peer on a case that copies.
@@ -70,9 +102,9 @@ impl Session {
             return floor::run(bytes, RUN_LIMIT);
         }
         self.run += 1;
-        let job = self.job(case, case.data.records);
+        let job = self.job(case, case.data.left());
         let topic = peer.target_topic(job.topic, job.run);
-        self.make_room(peer, &topic)?;
+        self.make_room(peer, case, &topic)?;
         thread::sleep(SETTLE);
         let measured = self.measure(peer, programs, &job, &topic);
         let complete = oracle::offsets_held(&self.target.bootstrap(), &topic);
@@ -89,17 +121,19 @@ impl Session {
             source: self.source.bootstrap(),
             target: self.target.bootstrap_of(if far { "FAR_PROXY" } else { "PLAINTEXT" }),
             topic: case.data.topic,
-            codec: case.data.codec,
+            codec: case.target_codec.unwrap_or(case.data.codec),
             records,
             run: self.run,
         }
     }
 
-    fn make_room(&self, peer: Peer, topic: &str) -> Result<()> {
-        if peer.creates_topics() {
+    fn make_room(&self, peer: Peer, case: &Case, topic: &str) -> Result<()> {
+        let codec = case.target_codec.map(|codec| format!("compression.type={codec}"));
+        if peer.creates_topics() && codec.is_none() {
             return Ok(());
         }
-        oracle::create_topic(&self.target.bootstrap(), topic, PARTITIONS, 1, &[])
+        let configs: Vec<&str> = codec.as_deref().into_iter().collect();
+        oracle::create_topic(&self.target.bootstrap(), topic, PARTITIONS, 1, &configs)
     }
 
     fn measure(&self, peer: Peer, programs: &Programs, job: &Job<'_>, topic: &str) -> Result<Measure> {
@@ -148,7 +182,7 @@ impl Session {
         let source = (self.source.bootstrap(), case.data.topic.to_owned());
         let Some(peer) = peer else { return crate::latency::measure(&source, &source, seconds) };
         let topic = peer.target_topic(job.topic, job.run);
-        self.make_room(peer, &topic)?;
+        self.make_room(peer, case, &topic)?;
         let directory = scratch(peer.name())?;
         let process = peer::start(peer, programs, &job, &directory)?;
         let measured = crate::latency::measure(&source, &(self.target.bootstrap(), topic.clone()), seconds)

@@ -1,9 +1,10 @@
 // Loads a topic for the benchmarks with the Java producer, so that batches look as they do in the field.
 //
-//   Load BOOTSTRAP TOPIC PARTITIONS RECORDS VALUE_BYTES RANDOM_PERCENT key=value...
+//   Load BOOTSTRAP TOPIC PARTITIONS RECORDS VALUE_BYTES RANDOM_PERCENT KEYS key=value...
 //
 // Values are VALUE_BYTES long; the first RANDOM_PERCENT of each is random, the rest repeats a sentence. Records go
-// to the partitions in turn. Prints the number of records acknowledged.
+// to the partitions in turn. KEYS is `none`, or `repeated`: then each record has a key, and those of the last tenth
+// are keys of earlier records, evenly spread. Prints the number of records acknowledged.
 
 import java.util.Properties;
 import java.util.Random;
@@ -26,7 +27,8 @@ public class Load {
         settings.put("bootstrap.servers", args[0]);
         settings.put("buffer.memory", 256 << 20);
         settings.put("max.request.size", 4 << 20);
-        for (int i = 6; i < args.length; i++) {
+        boolean keys = args[6].equals("repeated");
+        for (int i = 7; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
             settings.put(pair[0], pair[1]);
         }
@@ -44,7 +46,8 @@ public class Load {
                     System.arraycopy(TEXT, 0, value, at, Math.min(TEXT.length, size - at));
                 }
                 System.arraycopy(block, dice.nextInt(block.length - random), value, 0, random);
-                producer.send(new ProducerRecord<>(topic, (int) (i % partitions), null, value), (metadata, error) -> {
+                byte[] key = keys ? key(i, records, partitions) : null;
+                producer.send(new ProducerRecord<>(topic, (int) (i % partitions), key, value), (metadata, error) -> {
                     if (error == null) {
                         acknowledged.incrementAndGet();
                     } else {
@@ -58,5 +61,13 @@ public class Load {
             System.exit(1);
         }
         System.out.println(acknowledged.get());
+    }
+
+    /** The number of the record, or of the earlier record in its partition that it replaces. */
+    static byte[] key(long i, long records, int partitions) {
+        long unique = records - records / 10;
+        long place = i - unique;
+        long number = place < 0 ? i : place / partitions * 9 * partitions + i % partitions;
+        return Long.toString(number).getBytes();
     }
 }
