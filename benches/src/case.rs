@@ -16,7 +16,7 @@ pub struct DataSet {
     pub random_percent: u32,
     /// Codec of the producer that loads it, and of the peers that copy it.
     pub codec: &'static str,
-    /// Records have keys, and a tenth of them is replaced by later ones and compacted away.
+    /// Records have keys, and almost a tenth of them is replaced by later ones and compacted away.
     pub compacted: bool,
     /// Further settings of the producer that loads it.
     pub producer: &'static [&'static str],
@@ -46,13 +46,6 @@ pub struct Case {
     pub data: DataSet,
     /// `compression.type` of the target topic, made beforehand; peers then compress so, too.
     pub target_codec: Option<&'static str>,
-}
-
-impl DataSet {
-    /// Records there are to copy.
-    pub const fn left(&self) -> u64 {
-        if self.compacted { self.records - self.records / 10 } else { self.records }
-    }
 }
 
 // Producers that fill their batches: a second of linger, so that the size alone ends a batch and a data set is the
