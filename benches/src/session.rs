@@ -54,7 +54,8 @@ impl Session {
     /// Loads a data set, once, and returns its size in the source's logs.
     pub fn load(&mut self, data: &DataSet) -> Result<u64> {
         let bootstrap = self.source.bootstrap();
-        if self.loaded.insert(data.topic, data.records).is_none() {
+        if !self.loaded.contains_key(data.topic) {
+            self.loaded.insert(data.topic, data.records);
             oracle::create_topic(
                 &bootstrap,
                 data.topic,
