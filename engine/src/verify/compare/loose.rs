@@ -253,7 +253,6 @@ fn loose_at(gaps: &mut VecDeque<Gap>, first: u64, which: Which, place: Place) ->
 /// Tells what is left of a gap: pairs that are one record altered, then what is missing and what is extra.
 fn tell(gap: &Gap, timestamps: bool, required_end: i64, out: &mut (Counts, Findings)) {
     let (counts, findings) = out;
-    let mut missing = gap.missing.iter().map(|loose| &loose.print).peekable();
     let mut extra: &[Loose] = &gap.extra;
     let one_by_one = gap.missing.len() == gap.extra.len();
     let without_partner =
@@ -266,7 +265,7 @@ fn tell(gap: &Gap, timestamps: bool, required_end: i64, out: &mut (Counts, Findi
         };
     // Where the next missing record would stand: behind the last one that has a partner.
     let mut target_place = gap.target_place;
-    while let Some(print) = missing.next() {
+    for print in gap.missing.iter().map(|loose| &loose.print) {
         let ahead = extra.iter().take(if one_by_one { 1 } else { ALTERED_AHEAD });
         let altered = ahead
             .map(|loose| &loose.print)

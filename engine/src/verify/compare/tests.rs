@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Kind, source span and target span.
+type Told = (&'static str, (i64, i64), (i64, i64));
 /// A record at its place in a log.
 type Placed = (i64, NewRecord);
 
@@ -77,8 +79,7 @@ fn strict(source: &[Placed], target: &[Placed]) -> Outcome {
     compare(Options::strict(), plain(source), plain(target), 3)
 }
 
-/// Kind, source span and target span.
-fn told(outcome: &Outcome) -> Vec<(&'static str, (i64, i64), (i64, i64))> {
+fn told(outcome: &Outcome) -> Vec<Told> {
     assert_eq!(outcome.findings.left_out, 0);
     let span = |span: Span| (span.first, span.last);
     let findings = outcome.findings.listed.iter();
@@ -294,10 +295,7 @@ fn batch_sizes() -> impl Strategy<Value = Vec<(usize, Codec)>> {
 }
 
 /// The target's records, and what must be told of them.
-fn tampered(
-    source: &[Placed],
-    places: &[(usize, Tamper)],
-) -> (Vec<Placed>, Vec<(&'static str, (i64, i64), (i64, i64))>) {
+fn tampered(source: &[Placed], places: &[(usize, Tamper)]) -> (Vec<Placed>, Vec<Told>) {
     let (mut target, mut expected) = (Vec::new(), Vec::new());
     let mut rest = source.iter().cloned().enumerate();
     let at = |offset: i64| (offset, offset);

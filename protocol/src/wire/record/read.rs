@@ -26,6 +26,9 @@ pub struct Record {
     pub headers: Vec<(Bytes, Option<Bytes>)>,
 }
 
+/// A header's name and value.
+pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// One record, borrowed from its batch or from the buffer that is decompressed into.
 #[derive(Debug, Clone)]
 pub struct RecordView<'a> {
@@ -40,7 +43,7 @@ pub struct RecordView<'a> {
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     /// Names and values in order.
-    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    pub headers: Vec<Header<'a>>,
 }
 
 /// Shows records one by one, keeping the codecs' contexts from batch to batch.
@@ -102,7 +105,7 @@ fn view(raw: RawRecord<'_>) -> Option<RecordView<'_>> {
 }
 
 /// The headers, which must fill `bytes`.
-fn headers(mut bytes: &[u8]) -> Option<Vec<(&[u8], Option<&[u8]>)>> {
+fn headers(mut bytes: &[u8]) -> Option<Vec<Header<'_>>> {
     let count = usize::try_from(take_varint(&mut bytes)?).ok()?;
     // A header takes two bytes at least.
     let mut headers = Vec::with_capacity(count.min(bytes.len() / 2));
