@@ -386,8 +386,8 @@ impl Comparison {
         let timestamps = self.timestamps();
         let missing = self.source.take(source);
         let extra = self.target.take(target);
-        let target_place = extra.first().map_or(self.target.taken, |print| print.offset);
-        let places = (self.source.taken, target_place);
+        let place = |prints: &[Print], side: &Side| prints.first().map_or(side.taken, |print| print.offset);
+        let places = (place(&missing, &self.source), place(&extra, &self.target));
         self.loose.add(missing, extra, places, timestamps, &mut self.out);
     }
 

@@ -252,45 +252,46 @@ fn loose_at(gaps: &mut VecDeque<Gap>, first: u64, which: Which, place: Place) ->
 
 /// Tells what is left of a gap: pairs that are one record altered, then what is missing and what is extra.
 fn tell(gap: &Gap, timestamps: bool, required_end: i64, out: &mut (Counts, Findings)) {
-    let (counts, findings) = out;
+    let due = |loose: &&Loose| loose.print.offset < required_end;
+    let missing: Vec<&Print> = gap.missing.iter().filter(due).map(|loose| &loose.print).collect();
+    out.0.not_yet += (gap.missing.len() - missing.len()) as u64;
     let mut extra: &[Loose] = &gap.extra;
-    let one_by_one = gap.missing.len() == gap.extra.len();
-    let without_partner =
-        |prints: &[Loose], source_place: i64, counts: &mut Counts, findings: &mut Findings| {
-            for loose in prints {
-                counts.extra += 1;
-                let (source, target) = (Span::at(source_place), Span::at(loose.print.offset));
-                findings.add(Finding { kind: Kind::Extra, source, target, records: 1 });
-            }
-        };
-    // Where the next missing record would stand: behind the last one that has a partner.
-    let mut target_place = gap.target_place;
-    for print in gap.missing.iter().map(|loose| &loose.print) {
+    let one_by_one = missing.len() == extra.len();
+    // Where records without a partner would stand on the other side: behind the last one that has a partner.
+    let (mut source_place, mut target_place) = (gap.source_place, gap.target_place);
+    for print in missing {
         let ahead = extra.iter().take(if one_by_one { 1 } else { ALTERED_AHEAD });
         let altered = ahead
             .map(|loose| &loose.print)
             .position(|other| one_by_one || is_alike(print, other, timestamps));
         if let Some((partner, at)) = altered.and_then(|at| Some((extra.get(at)?, at))) {
-            without_partner(&extra[..at], print.offset, counts, findings);
+            tell_extra(&extra[..at], print.offset, out);
             extra = &extra[at + 1..];
-            counts.altered += 1;
-            target_place = partner.print.offset + 1;
-            findings.add(altered_finding(print, &partner.print, timestamps));
-        } else if print.offset >= required_end {
-            counts.not_yet += 1;
+            (source_place, target_place) = (print.offset + 1, partner.print.offset + 1);
+            out.0.altered += 1;
+            out.1.add(altered_finding(print, &partner.print, timestamps));
         } else {
-            counts.missing += 1;
+            out.0.missing += 1;
             let (source, target) = (Span::at(print.offset), Span::at(target_place));
-            findings.add(Finding { kind: Kind::Missing, source, target, records: 1 });
+            out.1.add(Finding { kind: Kind::Missing, source, target, records: 1 });
         }
     }
-    without_partner(extra, gap.source_place, counts, findings);
+    tell_extra(extra, source_place, out);
+}
+
+fn tell_extra(extra: &[Loose], source_place: i64, (counts, findings): &mut (Counts, Findings)) {
+    for loose in extra {
+        counts.extra += 1;
+        let (source, target) = (Span::at(source_place), Span::at(loose.print.offset));
+        findings.add(Finding { kind: Kind::Extra, source, target, records: 1 });
+    }
 }
 
 /// Whether they look like one record of which something was altered.
 fn is_alike(source: &Print, target: &Print, timestamps: bool) -> bool {
+    let same_value = !source.is_tombstone && source.value == target.value;
     (source.has_key && source.key == target.key)
-        || (!source.is_tombstone && source.value == target.value)
+        || (same_value && source.headers == target.headers)
         || (timestamps && source.timestamp == target.timestamp)
 }
 

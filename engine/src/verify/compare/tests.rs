@@ -155,6 +155,18 @@ fn what_is_not_due_yet_is_not_missing() {
 }
 
 #[test]
+fn a_foreign_end_is_extra_whatever_is_not_due_yet() {
+    let options = Options { required_end: 40, ..Options::strict() };
+    let mut target = numbered(43);
+    for (_, record) in &mut target[40..] {
+        record.value = Some(Bytes::from("foreign"));
+    }
+    let outcome = compare(options, plain(&numbered(50)), plain(&target), 1);
+    assert_eq!(told(&outcome), [("extra", (40, 40), (40, 42))]);
+    assert_eq!((outcome.counts.matched, outcome.counts.differences()), (40, 3));
+}
+
+#[test]
 fn expired_heads_are_no_differences() {
     let whole = numbered(20_000);
     let late = &whole[12_345..];
