@@ -146,6 +146,11 @@ impl Comparison {
         self.side(which).ended = false;
     }
 
+    /// Nothing is at hand of either side, and neither has ended.
+    pub fn wants_both(&self) -> bool {
+        [&self.source, &self.target].iter().all(|side| side.is_empty() && !side.ended)
+    }
+
     /// Source records from here on do not count.
     pub fn source_until(&self) -> i64 {
         self.options.source_until

@@ -1,7 +1,8 @@
 //! Compares what source and target hold of a flow's topics, partition by partition, while mirroring may go on.
 //!
-//! Writes nothing to any cluster. Memory is bounded by `PARTITIONS_AT_ONCE` times the windows of `compare`
-//! (`WINDOW_RECORDS`, `LOOSE_RECORDS_MAX`: about 30 MB in the worst case) and two fetches.
+//! Writes nothing to any cluster. Each of `PARTITIONS_AT_ONCE` partitions holds two fetches and the fingerprints of the
+//! batches that are open; where much differs also the windows of `compare` (`WINDOW_RECORDS`, `LOOSE_RECORDS_MAX`),
+//! about 40 MB.
 
 pub mod compare;
 mod partition;
@@ -9,7 +10,7 @@ mod read;
 pub mod report;
 mod stretch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -228,10 +229,10 @@ struct Traits {
 impl Survey<'_> {
     async fn jobs(&self, at_source: &Metadata, at_target: &Metadata) -> Result<Vec<Job>, ClientError> {
         let pairs = self.topics(at_source);
-        let source_names: Vec<Arc<str>> = pairs.iter().map(|(source, _)| Arc::clone(source)).collect();
+        let source_names: Vec<Arc<str>> = pairs.iter().map(|(source, ..)| Arc::clone(source)).collect();
         let target_names: Vec<Arc<str>> = pairs
             .iter()
-            .map(|(_, target)| Arc::clone(target))
+            .map(|(_, target, _)| Arc::clone(target))
             .filter(|name| at_target.topics.contains_key(name))
             .collect();
         let isolation = match self.plan.fetch.isolation {
@@ -244,12 +245,15 @@ impl Survey<'_> {
             self.ranges(at_source, &source_names, isolation),
         )?;
         let mut jobs = Vec::new();
-        for (source_topic, target_topic) in pairs {
+        for (source_topic, target_topic, shared_target) in pairs {
             let Some(topic) = at_source.topics.get(&source_topic) else { continue };
             let of_source = source_traits.get(&source_topic).copied().unwrap_or_default();
             let of_target = target_traits.get(&target_topic).copied().unwrap_or_default();
-            for partition in &topic.partitions {
-                let key = SourcePartition { topic: Arc::clone(&source_topic), partition: partition.index };
+            let mut indexes: BTreeSet<i32> = topic.partitions.iter().map(|one| one.index).collect();
+            let mirror = at_target.topics.get(&target_topic);
+            indexes.extend(mirror.iter().flat_map(|topic| &topic.partitions).map(|one| one.index));
+            for partition in indexes {
+                let key = SourcePartition { topic: Arc::clone(&source_topic), partition };
                 let written = self.progress.get(&key);
                 let recreated =
                     written.is_some_and(|(_, id)| id.is_some() && topic.id.is_some() && *id != topic.id);
@@ -258,10 +262,12 @@ impl Survey<'_> {
                     target: self.target.clone(),
                     source_topic: Arc::clone(&source_topic),
                     target_topic: Arc::clone(&target_topic),
-                    partition: partition.index,
+                    partition,
                     isolation,
                     source_range: ranges.get(&key).copied(),
-                    at_target: at_target.partition(&target_topic, partition.index).is_some(),
+                    at_source: topic.partition(partition).is_some(),
+                    at_target: at_target.partition(&target_topic, partition).is_some(),
+                    shared_target,
                     mirrored_to: written.map(|(next, _)| next.0).filter(|_| !recreated),
                     recreated,
                     began_late: self.plan.start == AutoOffsetReset::Latest,
@@ -278,8 +284,9 @@ impl Survey<'_> {
         Ok(jobs)
     }
 
-    /// The topics that the flow mirrors and that were asked for, with their names at the target.
-    fn topics(&self, at_source: &Metadata) -> Vec<(Arc<str>, Arc<str>)> {
+    /// The topics that the flow mirrors and that were asked for, with their names at the target, and whether others
+    /// have the same name there.
+    fn topics(&self, at_source: &Metadata) -> Vec<(Arc<str>, Arc<str>, bool)> {
         let first = |topic: &Arc<str>| SourcePartition { topic: Arc::clone(topic), partition: 0 };
         let topics: Vec<SourceTopic<'_>> = at_source
             .topics
@@ -293,14 +300,24 @@ impl Survey<'_> {
             })
             .collect();
         let asked_for = |name: &str| self.options.topics.as_ref().is_none_or(|topics| topics.matches(name));
-        explain(self.plan, &topics, None)
+        let pairs: Vec<(Arc<str>, Arc<str>)> = explain(self.plan, &topics, None)
             .into_iter()
-            .filter(|decision| asked_for(&decision.source_topic))
             .filter_map(|decision| match decision.outcome {
                 Outcome::Mirrored { target_topic, .. } => {
                     Some((decision.source_topic.into(), target_topic.into()))
                 }
                 Outcome::NotMirrored(_) => None,
+            })
+            .collect();
+        let mut names: HashMap<Arc<str>, usize> = HashMap::new();
+        pairs.iter().for_each(|(_, target)| *names.entry(Arc::clone(target)).or_default() += 1);
+        let shared = |target: &Arc<str>| names.get(target).is_some_and(|count| *count > 1);
+        pairs
+            .into_iter()
+            .filter(|(source, _)| asked_for(source))
+            .map(|(source, target)| {
+                let shared = shared(&target);
+                (source, target, shared)
             })
             .collect()
     }

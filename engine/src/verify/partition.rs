@@ -41,8 +41,12 @@ pub(super) struct Job {
     /// First offset at the source, and the one behind the last, when the verification began; none if the source
     /// does not tell.
     pub(super) source_range: Option<(i64, i64)>,
+    /// The source has the partition.
+    pub(super) at_source: bool,
     /// The target has the partition.
     pub(super) at_target: bool,
+    /// The flow brings other source topics to the same target topic.
+    pub(super) shared_target: bool,
     /// Source records before this are mirrored, by the flow's progress.
     pub(super) mirrored_to: Option<i64>,
     /// The target may hold records of a topic of the same name that is gone.
@@ -109,6 +113,14 @@ pub(super) async fn verify(job: &Job, meter: &Meter) -> PartitionReport {
 
 impl Work<'_> {
     async fn run(&mut self) -> Result<(), ClientError> {
+        if self.job.shared_target {
+            let why = "other source topics are mirrored to the same target topic: whose its records are cannot be told";
+            self.report.error = Some(why.to_owned());
+            return Ok(());
+        }
+        if !self.job.at_source {
+            return self.tell_surplus().await;
+        }
         let Some((earliest, latest)) = self.job.source_range else {
             self.report.error = Some("the source does not tell the partition's offsets".to_owned());
             return Ok(());
@@ -150,6 +162,19 @@ impl Work<'_> {
         self.report.counts.missing = records;
         let source = Span { first: from, last: until - 1 };
         self.findings.listed.push(Finding { kind: Kind::Missing, source, target: Span::at(0), records });
+    }
+
+    /// The source has no such partition: all of it is extra, counted by its offsets.
+    async fn tell_surplus(&mut self) -> Result<(), ClientError> {
+        let (earliest, latest) = tokio::try_join!(self.target.earliest(), self.target.latest())?;
+        self.report.target_range = (earliest, latest.max(earliest));
+        let Some(records) = u64::try_from(latest - earliest).ok().filter(|records| *records > 0) else {
+            return Ok(());
+        };
+        self.report.counts.extra = records;
+        let target = Span { first: earliest, last: latest - 1 };
+        self.findings.listed.push(Finding { kind: Kind::Extra, source: Span::at(0), target, records });
+        Ok(())
     }
 
     /// Compares the source offsets `[from, until)`.
@@ -281,6 +306,15 @@ impl Work<'_> {
         loop {
             match comparison.step() {
                 Step::Done => break,
+                Step::Need(_) if comparison.wants_both() && self.source.next < comparison.source_until() => {
+                    let (source, target) = tokio::try_join!(self.source.read(), self.target.read())?;
+                    if source.is_empty() {
+                        comparison.end(Which::Source);
+                    }
+                    source.into_iter().for_each(|entry| comparison.push(Which::Source, entry));
+                    // The target's end is decided about when it is needed.
+                    target.into_iter().for_each(|entry| comparison.push(Which::Target, entry));
+                }
                 Step::Need(Which::Source) => {
                     let entries = if self.source.next < comparison.source_until() {
                         self.source.read().await?

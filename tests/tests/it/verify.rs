@@ -11,7 +11,7 @@ use kmirror_tests::oracle;
 use kmirror_tests::process::Signal;
 use serde_json::Value;
 
-use crate::fixture::{SOON, create, flow, produce, source, stop, sync, target, wait_for};
+use crate::fixture::{SOON, create, eventually, flow, produce, source, stop, sync, target, wait_for};
 
 fn verify(properties: &Properties, options: &[&str]) -> Finished {
     let file = properties.write(&scratch("verify").unwrap()).unwrap();
@@ -230,6 +230,50 @@ fn records_that_expired_at_either_side_are_no_differences() {
     assert_eq!((expired["offset"].as_i64(), expired["last_offset"].as_i64()), (Some(1234), Some(2344)));
     // A sample finds its way, too.
     assert_eq!(count(&report(&properties, &["--sample", "0.5"], 0), "missing"), 0);
+}
+
+#[test]
+fn what_log_cleaners_removed_is_no_difference() {
+    let settings = [
+        "cleanup.policy=compact",
+        "min.cleanable.dirty.ratio=0.01",
+        "segment.ms=200",
+        "min.compaction.lag.ms=0",
+        "delete.retention.ms=100",
+    ];
+    create("ver-gaps", 1, &settings);
+    produce("ver-gaps", &["--case", "tombstones", "--records", "2000", "--codec", "lz4"]);
+    // The target gets all before the source's cleaner comes, and keeps it.
+    let properties = flow("vg", "ver-gaps").with("config.properties.exclude", "cleanup.policy,segment.ms");
+    sync(&properties);
+    let before = held("vg.ver-gaps");
+    thread::sleep(Duration::from_millis(400));
+    // The cleaner leaves the active segment alone, so a last record ends what it may clean.
+    produce("ver-gaps", &["--case", "tombstones", "--records", "1", "--first", "9000"]);
+    let at_source = || -> u64 {
+        let dump = oracle::dump(&source().bootstrap(), "ver-gaps", &[]).unwrap();
+        dump.values().map(|one| one.records).sum()
+    };
+    eventually("compaction", || at_source() < before);
+    sync(&properties);
+    let report = report(&properties, &[], 0);
+    assert!(count(&report, "compacted") > 0, "{report:#}");
+    assert_eq!(count(&report, "matched") + count(&report, "compacted"), held("vg.ver-gaps"), "{report:#}");
+}
+
+#[test]
+fn partitions_that_one_side_lacks_are_told() {
+    create("ver-grown", 1, &[]);
+    produce("ver-grown", &["--records", "10"]);
+    let properties = flow("vgr", "ver-grown");
+    sync(&properties);
+    oracle::add_partitions(&target().bootstrap(), "vgr.ver-grown", 2).unwrap();
+    assert_equal(&report(&properties, &[], 0), 10);
+    oracle::produce(&target().bootstrap(), "vgr.ver-grown", &["--records", "4", "--partitions", "2"])
+        .unwrap();
+    let found = report(&properties, &[], 1);
+    assert_eq!(count(&found, "extra"), 8);
+    assert!(findings(&found).contains(&finding("extra", "ver-grown-1@0", "vgr.ver-grown-1@0")), "{found:#}");
 }
 
 #[test]
