@@ -181,7 +181,8 @@ impl Comparison {
     /// Ends it: what was set aside is decided.
     pub fn finish(mut self) -> Outcome {
         let timestamps = self.timestamps();
-        self.loose.decide_all(timestamps, &mut self.out);
+        // Behind an open end a record may follow that made a cleaner remove others.
+        self.loose.decide_all(timestamps, !self.options.open_end, &mut self.out);
         let (mut counts, findings) = self.out;
         counts.opened_batches = self.source.opened + self.target.opened;
         Outcome {
@@ -211,11 +212,15 @@ impl Comparison {
         for batch in damaged {
             self.tell_damage(which, batch);
         }
-        let all_mirrored = || self.source.next >= self.options.required_end && self.target.is_over();
         match (which, filled) {
-            (Which::Source, Fill::Wants) if all_mirrored() => Fill::Ended,
+            (Which::Source, Fill::Wants) if self.needs_no_source() => Fill::Ended,
             (_, filled) => filled,
         }
+    }
+
+    /// All that must be at the target was read, and the target has nothing more to be explained.
+    fn needs_no_source(&self) -> bool {
+        self.source.next >= self.options.required_end && self.target.is_over() && !self.loose.awaits_source()
     }
 
     fn tell_damage(&mut self, which: Which, batch: Damaged) {
@@ -239,8 +244,7 @@ impl Comparison {
             }
             // Opening one side's batch before the other's is here would be in vain if they are the same.
             for (which, side) in [(Which::Source, &self.source), (Which::Target, &self.target)] {
-                let needless =
-                    which == Which::Source && side.next >= self.options.required_end && self.target.is_over();
+                let needless = which == Which::Source && self.needs_no_source();
                 if side.is_empty() && !side.ended && !needless {
                     return Some(Step::Need(which));
                 }

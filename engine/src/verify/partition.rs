@@ -125,6 +125,9 @@ impl Work<'_> {
             self.report.error = Some("the source does not tell the partition's offsets".to_owned());
             return Ok(());
         };
+        // It may have been a while since the survey, and retention goes on.
+        let earliest = self.source.earliest().await?.max(earliest);
+        let latest = latest.max(earliest);
         let required_end = self.job.mirrored_to.unwrap_or(latest).clamp(earliest, latest);
         let from = self.resolve(self.job.from).await?.unwrap_or(earliest).clamp(earliest, required_end);
         let until = self.resolve(self.job.to).await?.unwrap_or(required_end).min(required_end);

@@ -123,16 +123,10 @@ impl PartitionReader {
         match decide(fetched.error) {
             Action::Done => self.take(fetched).map(Round::Entries),
             Action::Retry | Action::RefreshAndRetry => Ok(Round::Again(Some(fetched.error))),
-            // Old records were removed while we read.
-            Action::ResetPosition => {
-                let earliest = self.earliest().await?;
-                if earliest <= self.next {
-                    return Ok(Round::Again(Some(fetched.error)));
-                }
-                self.next = earliest;
-                Ok(Round::Entries(Vec::new()))
+            // Old records were removed while we read: passing over them would tell of differences that are none.
+            Action::ResetPosition | Action::ResyncProducer | Action::Fatal(_) => {
+                Err(self.refused(ApiKey::Fetch, fetched.error))
             }
-            Action::ResyncProducer | Action::Fatal(_) => Err(self.refused(ApiKey::Fetch, fetched.error)),
         }
     }
 

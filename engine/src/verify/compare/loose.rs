@@ -1,7 +1,7 @@
 //! Records that have no partner at their place: set aside until it shows whether they stand elsewhere, were altered,
 //! were removed by a log cleaner, or are missing or extra. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::finding::{Counts, Fields, Finding, Findings, Kind, Span, Which};
 use super::print::Print;
@@ -88,14 +88,30 @@ impl LooseRecords {
         !self.missing_by_key.is_empty() || !self.extra_by_key.is_empty()
     }
 
+    /// Target records are set aside that a later source record may supersede.
+    pub(super) fn awaits_source(&self) -> bool {
+        !self.extra_by_key.is_empty()
+    }
+
     /// A record passed at this side.
     pub(super) fn passes(&mut self, which: Which, print: &Print) {
+        self.supersede(which, print, None);
+    }
+
+    /// Marks what the record supersedes, but nothing in the gap of number `except`.
+    fn supersede(&mut self, which: Which, print: &Print, except: Option<u64>) {
         // A cleaner at the target keeps what is later at the target.
         let (by_key, side) = match which {
             Which::Target => (&mut self.missing_by_key, Which::Source),
             Which::Source => (&mut self.extra_by_key, Which::Target),
         };
-        for (gap, index) in by_key.remove(&print.key).unwrap_or_default() {
+        let Some(places) = by_key.remove(&print.key) else { return };
+        let (kept, superseded): (Vec<Place>, _) =
+            places.into_iter().partition(|(gap, _)| Some(*gap) == except);
+        if !kept.is_empty() {
+            by_key.insert(print.key, kept);
+        }
+        for (gap, index) in superseded {
             if let Some(loose) = loose_at(&mut self.gaps, self.first, side, (gap, index)) {
                 loose.superseded = true;
             }
@@ -121,9 +137,12 @@ impl LooseRecords {
             target_place,
             source_place,
         });
-        for (which, prints) in [(Which::Source, missing), (Which::Target, extra)] {
+        for (which, prints) in [(Which::Target, extra), (Which::Source, missing)] {
             for print in prints {
-                self.passes(which, &print);
+                // One altered record must not pass for two of which each supersedes the other. What is not due yet
+                // comes later than all that the target has.
+                let is_later = which == Which::Source && print.offset >= self.rules.required_end;
+                self.supersede(which, &print, (!is_later).then_some(number));
                 let Some(gap) = self.gaps.back_mut() else { return };
                 let index = gap.of(which).len();
                 gap.of(which).push(loose(print));
@@ -193,10 +212,10 @@ impl LooseRecords {
         }
     }
 
-    /// Decides about all that is set aside.
-    pub(super) fn decide_all(&mut self, timestamps: bool, out: &mut (Counts, Findings)) {
+    /// Decides about all that is set aside. `at_the_end`: see [`Self::decide_oldest`].
+    pub(super) fn decide_all(&mut self, timestamps: bool, at_the_end: bool, out: &mut (Counts, Findings)) {
         while !self.gaps.is_empty() {
-            self.decide_oldest(timestamps, true, out);
+            self.decide_oldest(timestamps, at_the_end, out);
         }
     }
 
@@ -209,15 +228,32 @@ impl LooseRecords {
         self.forget(number, &gap, timestamps);
         gap.missing.retain(|loose| !loose.moved);
         gap.extra.retain(|loose| !loose.moved);
+        self.leave_out_cleaned(&mut gap, at_the_end, &mut out.0);
+        tell(&gap, timestamps, self.rules.required_end, out);
+    }
+
+    /// Leaves out what a cleaner may have removed on the other side. A cleaner that removes a record removes the earlier
+    /// ones of its key, too: where each side has a record of one key that the other lacks, no cleaner did that.
+    fn leave_out_cleaned(&self, gap: &mut Gap, at_the_end: bool, counts: &mut Counts) {
         let Rules { source_compacts, target_compacts, .. } = self.rules;
-        let cleaned = |loose: &Loose, compacts: bool| {
-            compacts && loose.print.has_key && (loose.superseded || loose.print.is_tombstone || !at_the_end)
+        if !source_compacts && !target_compacts {
+            return;
+        }
+        let required_end = self.rules.required_end;
+        let due = |loose: &&Loose| loose.print.offset < required_end;
+        let key = |loose: &Loose| loose.print.key;
+        let missing_keys: HashSet<u64> = gap.missing.iter().filter(due).map(key).collect();
+        let extra_keys: HashSet<u64> = gap.extra.iter().map(key).collect();
+        let removable = |loose: &Loose, on_the_other: &HashSet<u64>| {
+            let print = &loose.print;
+            print.has_key
+                && (loose.superseded || print.is_tombstone || !at_the_end)
+                && !on_the_other.contains(&print.key)
         };
         let before = gap.missing.len() + gap.extra.len();
-        gap.missing.retain(|loose| !cleaned(loose, target_compacts));
-        gap.extra.retain(|loose| !cleaned(loose, source_compacts));
-        out.0.compacted += (before - gap.missing.len() - gap.extra.len()) as u64;
-        tell(&gap, timestamps, self.rules.required_end, out);
+        gap.missing.retain(|loose| !(target_compacts && removable(loose, &extra_keys)));
+        gap.extra.retain(|loose| !(source_compacts && removable(loose, &missing_keys)));
+        counts.compacted += (before - gap.missing.len() - gap.extra.len()) as u64;
     }
 
     fn forget(&mut self, number: u64, gap: &Gap, timestamps: bool) {

@@ -286,6 +286,36 @@ fn what_a_cleaner_removed_is_not_missing() {
     assert_eq!((outcome.counts.differences(), outcome.counts.compacted), (0, 50));
 }
 
+#[test]
+fn a_cleaner_is_no_excuse_for_altered_records() {
+    let keyed =
+        |number: usize| NewRecord { key: Some(Bytes::from(format!("{}", number % 10))), ..record(number) };
+    let source = dense((0..100).map(keyed));
+    let mut target = source.clone();
+    target[33].1.value = Some(Bytes::from("forged"));
+    let options = Options { source_compacts: true, target_compacts: true, ..Options::strict() };
+    let outcome = compare(options, plain(&source), plain(&target), 2);
+    // The later record of its key would excuse that either is absent, and one of the two is.
+    assert_eq!((outcome.counts.matched, outcome.counts.compacted), (99, 0), "{outcome:?}");
+    assert_eq!(told(&outcome), [("altered", (33, 33), (33, 33))]);
+}
+
+#[test]
+fn what_supersedes_may_come_behind_the_end() {
+    let keyed =
+        |number: usize| NewRecord { key: Some(Bytes::from(format!("{}", number % 10))), ..record(number) };
+    let log = dense((0..100).map(keyed));
+    // The source's cleaner removed what the unmirrored end supersedes.
+    let cleaned: Vec<Placed> = log.iter().filter(|(offset, _)| !(40..50).contains(offset)).cloned().collect();
+    let options = Options { source_compacts: true, required_end: 50, ..Options::strict() };
+    let outcome = compare(options, plain(&cleaned), plain(&log[..50]), 1);
+    assert_eq!((outcome.counts.compacted, outcome.counts.differences()), (10, 0), "{outcome:?}");
+    // A stretch says nothing of what follows it.
+    let options = Options { target_compacts: true, open_end: true, source_until: 50, ..Options::strict() };
+    let outcome = compare(options, plain(&log), plain(&dense((0..45).map(keyed))), 1);
+    assert_eq!((outcome.counts.compacted, outcome.counts.differences()), (5, 0), "{outcome:?}");
+}
+
 /// What is done to a record of the target.
 #[derive(Debug, Clone, Copy)]
 enum Tamper {
