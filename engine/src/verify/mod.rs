@@ -16,10 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kmirror_protocol::client::offsets::{OffsetSpec, list_offsets_at};
-use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin};
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics, admin};
 use kmirror_protocol::wire::fetch::IsolationLevel;
 use thiserror::Error;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::clients::cluster;
 use crate::commit::{WrittenProgress, read_progress};
@@ -210,6 +211,13 @@ async fn run_all(jobs: Vec<Job>, meter: &Arc<Meter>) -> Vec<PartitionReport> {
     reports.into_values().collect()
 }
 
+/// Why a topic's partitions cannot be compared one by one.
+const SHARED_TARGET: &str =
+    "other source topics are mirrored to the same target topic: whose its records are cannot be told";
+/// The same.
+const DEALT_OUT: &str =
+    "its records are dealt out over the target's partitions by key: partitions cannot be compared one by one";
+
 /// Finds out what there is to compare.
 struct Survey<'a> {
     plan: &'a FlowPlan,
@@ -249,14 +257,15 @@ impl Survey<'_> {
             let Some(topic) = at_source.topics.get(&source_topic) else { continue };
             let of_source = source_traits.get(&source_topic).copied().unwrap_or_default();
             let of_target = target_traits.get(&target_topic).copied().unwrap_or_default();
-            let mut indexes: BTreeSet<i32> = topic.partitions.iter().map(|one| one.index).collect();
             let mirror = at_target.topics.get(&target_topic);
+            let obstacle = if shared_target { Some(SHARED_TARGET) } else { self.dealt_out(topic, mirror) };
+            let mut indexes: BTreeSet<i32> = topic.partitions.iter().map(|one| one.index).collect();
             indexes.extend(mirror.iter().flat_map(|topic| &topic.partitions).map(|one| one.index));
             for partition in indexes {
                 let key = SourcePartition { topic: Arc::clone(&source_topic), partition };
                 let written = self.progress.get(&key);
-                let recreated =
-                    written.is_some_and(|(_, id)| id.is_some() && topic.id.is_some() && *id != topic.id);
+                let other = |id: Uuid| topic.id.is_some_and(|now| now != id);
+                let recreated = written.and_then(|progress| progress.topic_id).is_some_and(other);
                 jobs.push(Job {
                     source: self.source.clone(),
                     target: self.target.clone(),
@@ -267,8 +276,8 @@ impl Survey<'_> {
                     source_range: ranges.get(&key).copied(),
                     at_source: topic.partition(partition).is_some(),
                     at_target: at_target.partition(&target_topic, partition).is_some(),
-                    shared_target,
-                    mirrored_to: written.map(|(next, _)| next.0).filter(|_| !recreated),
+                    obstacle,
+                    mirrored_to: written.map(|progress| progress.next.0).filter(|_| !recreated),
                     recreated,
                     began_late: self.plan.start == AutoOffsetReset::Latest,
                     source_compacts: of_source.compacts,
@@ -282,6 +291,17 @@ impl Survey<'_> {
             }
         }
         Ok(jobs)
+    }
+
+    /// Whether the topic's records go to target partitions by their keys: because that is wanted, or because the target
+    /// adds no partitions, which shows in progress of partitions that it does not have.
+    fn dealt_out(&self, topic: &Topic, mirror: Option<&Arc<Topic>>) -> Option<&'static str> {
+        let lacks = |index: i32| mirror.is_some_and(|mirror| mirror.partition(index).is_none());
+        let mirrored = |partition: i32| {
+            self.progress.contains_key(&SourcePartition { topic: Arc::clone(&topic.name), partition })
+        };
+        let dealt = topic.partitions.iter().any(|one| lacks(one.index) && mirrored(one.index));
+        (self.plan.deals_by_key || dealt).then_some(DEALT_OUT)
     }
 
     /// The topics that the flow mirrors and that were asked for, with their names at the target, and whether others

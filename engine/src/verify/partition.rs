@@ -45,8 +45,8 @@ pub(super) struct Job {
     pub(super) at_source: bool,
     /// The target has the partition.
     pub(super) at_target: bool,
-    /// The flow brings other source topics to the same target topic.
-    pub(super) shared_target: bool,
+    /// Why it cannot be compared, if it cannot.
+    pub(super) obstacle: Option<&'static str>,
     /// Source records before this are mirrored, by the flow's progress.
     pub(super) mirrored_to: Option<i64>,
     /// The target may hold records of a topic of the same name that is gone.
@@ -113,8 +113,7 @@ pub(super) async fn verify(job: &Job, meter: &Meter) -> PartitionReport {
 
 impl Work<'_> {
     async fn run(&mut self) -> Result<(), ClientError> {
-        if self.job.shared_target {
-            let why = "other source topics are mirrored to the same target topic: whose its records are cannot be told";
+        if let Some(why) = self.job.obstacle {
             self.report.error = Some(why.to_owned());
             return Ok(());
         }

@@ -277,6 +277,17 @@ fn partitions_that_one_side_lacks_are_told() {
 }
 
 #[test]
+fn what_is_dealt_out_by_key_is_not_compared() {
+    create("ver-dealt", 2, &[]);
+    produce("ver-dealt", &["--records", "20", "--partitions", "2"]);
+    let properties = flow("vd", "ver-dealt").with("kmirror.partitioning", "by-key");
+    sync(&properties);
+    let report = report(&properties, &[], 3);
+    let error = report["partitions"][0]["error"].as_str().unwrap();
+    assert!(error.contains("by key"), "{report:#}");
+}
+
+#[test]
 fn a_part_is_compared_when_asked() {
     create("ver-part", 1, &[]);
     produce("ver-part", &["--case", "plain", "--records", "60000", "--codec", "lz4,zstd"]);
