@@ -7,24 +7,18 @@ use kmirror_engine::verify::report::PartitionReport;
 use serde_json::{Value, json};
 
 use super::{Flow, Report};
+use crate::exit::Exit;
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     let value = json!({
         "file": report.file,
         "seconds": report.took.as_secs_f64(),
-        "equal": report.flows.iter().all(is_equal),
+        "equal": super::exit(report) == Exit::Success,
         "flows": report.flows.iter().map(flow).collect::<Vec<_>>(),
     });
     serde_json::to_writer_pretty(&mut *out, &value).map_err(std::io::Error::from)?;
     writeln!(out)?;
     Ok(())
-}
-
-/// All of it was compared and nothing differs.
-fn is_equal(flow: &Flow) -> bool {
-    flow.result.as_ref().is_ok_and(|report| {
-        report.counts().differences() == 0 && report.partitions.iter().all(|one| one.error.is_none())
-    })
 }
 
 fn flow(flow: &Flow) -> Value {

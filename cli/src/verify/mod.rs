@@ -69,7 +69,11 @@ pub(crate) fn verify(
     } else {
         text::write(&report, out)?;
     }
-    Ok(exit(&report))
+    let exit = exit(&report);
+    if exit == Exit::Configuration {
+        error!("nothing was compared: no topic of the source is both mirrored and asked for");
+    }
+    Ok(exit)
 }
 
 /// The flow of that name, enabled or not, or else all that are enabled.
@@ -110,6 +114,7 @@ async fn compare(flows: &[&FlowPlan], options: &Options) -> Option<Report> {
     finished.then(|| Report { file: String::new(), took: started.elapsed(), flows: compared })
 }
 
+/// How the process ends. A comparison of nothing is no proof of anything.
 fn exit(report: &Report) -> Exit {
     let reports = || report.flows.iter().filter_map(|flow| flow.result.as_ref().ok());
     let unread = |flow: &FlowReport| flow.partitions.iter().any(|one| one.error.is_some());
@@ -118,7 +123,6 @@ fn exit(report: &Report) -> Exit {
     } else if report.flows.iter().any(|flow| flow.result.is_err()) || reports().any(unread) {
         Exit::StartFailed
     } else if reports().all(|flow| flow.partitions.is_empty()) {
-        error!("nothing was compared: no topic of the source is both mirrored and asked for");
         Exit::Configuration
     } else {
         Exit::Success

@@ -57,6 +57,7 @@ fn write_flow(report: &Report, flow: &FlowReport, out: &mut impl Write) -> std::
         write_partition(partition, out)?;
     }
     let verdict = match (counts.differences(), flow.partitions.iter().any(|one| one.error.is_some())) {
+        (0, false) if flow.partitions.is_empty() => "nothing was compared",
         (0, false) => "nothing differs",
         (0, true) => "nothing differs in what could be compared",
         _ => "source and target differ",
