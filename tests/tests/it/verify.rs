@@ -186,6 +186,8 @@ fn tampered_records_are_named_with_their_places() {
     let text = verify(&properties, &[]);
     assert_eq!(text.exit.code(), Some(1));
     assert!(text.stdout.contains("ver-tamper-0@17") && text.stdout.contains("differ"), "{}", text.stdout);
+    // A sample takes one stretch at least, which here is all.
+    assert_eq!(findings(&report(&properties, &["--sample", "0.01"], 1)), findings(&found));
     // What lies outside what is asked for is not told.
     assert_eq!(count(&report(&properties, &["--from", "500", "--to", "700"], 0), "matched"), 200);
     assert_eq!(count(&report(&properties, &["--from", "1000", "--to", "1300"], 1), "extra"), 1);
@@ -307,6 +309,34 @@ fn a_part_is_compared_when_asked() {
     let by_time = report(&properties, &["--from", "2026-01-01T00:03:00Z"], 0);
     let matched = count(&by_time, "matched");
     assert!((60_000 - 25_800..60_000 - 25_600).contains(&matched), "{by_time:#}");
+}
+
+#[test]
+fn a_part_of_a_log_with_gaps_is_found_at_the_target() {
+    // Markers take offsets at the source only, so that the places drift apart.
+    create("ver-drift", 1, &[]);
+    for number in 0..10 {
+        let (first, outcome) =
+            ((number * 2500).to_string(), if number % 2 == 0 { "commit" } else { "abort" });
+        let options = ["--case", "plain", "--records", "2500", "--first", &first, "--codec", "lz4"];
+        produce("ver-drift", &[&options[..], &["--transactional", outcome]].concat());
+    }
+    let all = flow("vda", "ver-drift");
+    let committed = flow("vdc", "ver-drift").with("vdc.consumer.isolation.level", "read_committed");
+    let part = ["--from", "20000", "--to", "25000"];
+    // Transaction n has the offsets from 2501 n on and a marker behind them: two markers lie in that part, and the
+    // only committed one in it is the ninth.
+    for (properties, whole, records) in [(&all, 25_000, 4998), (&committed, 12_500, 2500)] {
+        sync(properties);
+        assert_equal(&report(properties, &[], 0), whole);
+        assert_equal(&report(properties, &part, 0), records);
+        for _ in 0..3 {
+            let sample = report(properties, &["--sample", "0.4"], 0);
+            let matched = count(&sample, "matched");
+            assert!(matched > 0, "{sample:#}");
+            assert_equal(&sample, matched);
+        }
+    }
 }
 
 #[test]
