@@ -63,6 +63,21 @@ pub(super) struct Job {
     pub(super) seed: u64,
 }
 
+impl Job {
+    /// What is to be reported if nothing comes of it.
+    pub(super) fn without_result(&self) -> PartitionReport {
+        PartitionReport {
+            source_topic: self.source_topic.to_string(),
+            target_topic: self.target_topic.to_string(),
+            partition: self.partition,
+            mirrored_to: self.mirrored_to,
+            timestamps_compared: true,
+            error: Some("comparing it ended without a result; this is a defect of kmirror".to_owned()),
+            ..PartitionReport::default()
+        }
+    }
+}
+
 /// A partition's work under way.
 struct Work<'a> {
     job: &'a Job,
@@ -88,14 +103,7 @@ pub(super) async fn verify(job: &Job, meter: &Meter) -> PartitionReport {
         source: reader(&job.source, &job.source_topic, job.isolation),
         // What an aborted transaction of another mirror left there does not count.
         target: reader(&job.target, &job.target_topic, IsolationLevel::ReadCommitted),
-        report: PartitionReport {
-            source_topic: job.source_topic.to_string(),
-            target_topic: job.target_topic.to_string(),
-            partition: job.partition,
-            mirrored_to: job.mirrored_to,
-            timestamps_compared: true,
-            ..PartitionReport::default()
-        },
+        report: PartitionReport { error: None, ..job.without_result() },
         findings: Findings::default(),
         known: None,
         patience: CATCH_UP,
