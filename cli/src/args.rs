@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kmirror_engine::verify::{Place, TopicPattern};
+
+use crate::place::place;
 
 /// Names that make kmirror take MirrorMaker 2's arguments: a link by that name replaces the script.
 const MIRROR_MAKER_NAMES: [&str; 2] = ["connect-mirror-maker", "connect-mirror-maker.sh"];
@@ -12,6 +15,7 @@ const MIRROR_MAKER_NAMES: [&str; 2] = ["connect-mirror-maker", "connect-mirror-m
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done: stopped by a signal, or everything mirrored with --until-synced
+  1    verify found a difference
   2    the command line or the configuration is wrong
   3    no cluster could be reached, or nothing could be started
   4    refused: source and target are one cluster, or the flows form a loop
@@ -23,7 +27,8 @@ Examples:
   kmirror demo                                  see it work, without any Kafka
   kmirror plan mm2.properties                   what would be mirrored, and why
   kmirror run mm2.properties                    mirror until stopped
-  kmirror run mm2.properties --until-synced     mirror what is there now, then end";
+  kmirror run mm2.properties --until-synced     mirror what is there now, then end
+  kmirror verify mm2.properties                 compare what both sides hold, record by record";
 
 /// Mirrors Kafka clusters: batches as they are, MirrorMaker 2's configuration files, one binary.
 #[derive(Debug, Parser)]
@@ -96,6 +101,28 @@ Ends with 0 when there are warnings at most, otherwise as `kmirror run` would.")
         #[arg(long)]
         json: bool,
     },
+    /// Compares what source and target hold, while mirroring goes on or after it; writes nothing
+    #[command(after_help = "\
+Examples:
+  kmirror verify mm2.properties
+  kmirror verify mm2.properties --flow east->west --topics 'orders.*'
+  kmirror verify mm2.properties --sample 0.05                      a twentieth of each partition
+  kmirror verify mm2.properties --from 2026-01-31T12:00:00Z --to 2026-02-01
+  kmirror verify mm2.properties --json | jq '.flows[].partitions[] | select(.findings != [])'
+
+Every record that the flow's progress says is mirrored must be at the target once, in order, with its key, value,
+headers and timestamp. Differences are named with topic-partition@offset of both sides. Records that retention removed
+at one side are told as expired, which is no difference.
+Ends with 0 when nothing differs, 1 when something does, 3 when something could not be compared.")]
+    Verify {
+        #[command(flatten)]
+        file: FileArguments,
+        #[command(flatten)]
+        what: Box<VerifyArguments>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Two clusters in this process, a mirror between them, and a comparison record by record
     #[command(after_help = "\
 Example:
@@ -134,6 +161,34 @@ pub(crate) struct FileArguments {
     /// Source and target may be one cluster, and flows may form loops
     #[arg(long)]
     pub(crate) allow_same_cluster: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Only this flow; all that are enabled when not given
+    #[arg(long, value_name = "A->B")]
+    pub(crate) flow: Option<String>,
+    /// Only source topics that match, written as the option `topics`
+    #[arg(long, value_name = "REGEX", value_parser = TopicPattern::new)]
+    pub(crate) topics: Option<TopicPattern>,
+    /// Only this share of each partition, above 0 and at most 1
+    ///
+    /// Stretches of 10,000 source offsets are chosen at random, anew in every run. Each is compared whole, and aligned
+    /// with the target by the contents of its records.
+    #[arg(long, value_name = "RATE", default_value = "1", value_parser = rate)]
+    pub(crate) sample: f64,
+    /// Where to begin at the source: an offset, a time like 2026-01-31T12:00:00Z, or @milliseconds
+    #[arg(long, value_name = "OFFSET|TIMESTAMP", value_parser = place)]
+    pub(crate) from: Option<Place>,
+    /// Where to end at the source, exclusive; written as --from
+    #[arg(long, value_name = "OFFSET|TIMESTAMP", value_parser = place)]
+    pub(crate) to: Option<Place>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0);
+    rate.ok_or_else(|| "write a number above 0 and at most 1".to_owned())
 }
 
 impl Arguments {
@@ -179,6 +234,18 @@ mod tests {
         let Command::Run { file, until_synced } = arguments.command else { panic!("{arguments:?}") };
         assert_eq!(file.clusters.unwrap(), ["a", "b"]);
         assert!(until_synced && !file.allow_same_cluster);
+    }
+
+    #[test]
+    fn a_verification() {
+        let arguments =
+            ["kmirror", "verify", "f", "--flow", "a->b", "--topics", "x.*", "--sample", "0.5", "--from", "7"];
+        let Command::Verify { what, json, .. } = read(&arguments).unwrap().command else { panic!("verify") };
+        assert_eq!((what.flow.as_deref(), what.sample, json), (Some("a->b"), 0.5, false));
+        assert_eq!((what.from, what.to), (Some(Place::Offset(7)), None));
+        for wrong in [["--sample", "0"], ["--sample", "1.1"], ["--topics", "("], ["--to", "soon"]] {
+            assert!(read(&[&["kmirror", "verify", "f"], &wrong[..]].concat()).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

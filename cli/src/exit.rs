@@ -7,9 +7,11 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// All that was asked for is done.
     Success = 0,
+    /// A verification found that source and target differ.
+    Differs = 1,
     /// The command line is wrong (clap's own code), or the file cannot be read or is wrong.
     Configuration = 2,
-    /// Nothing could be started: clusters that cannot be reached or do not take us. MirrorMaker 2's code.
+    /// Nothing could be started, or not all could be compared: clusters that cannot be reached or do not take us. MirrorMaker 2's code.
     StartFailed = 3,
     /// The flows must not run: one cluster under two names, or a loop.
     Refused = 4,

@@ -7,10 +7,12 @@ mod documents;
 mod exit;
 mod file;
 mod logging;
+mod place;
 mod plan;
 mod progress;
 mod run;
 mod summary;
+mod verify;
 
 use std::future::Future;
 use std::io::{self, ErrorKind, Write};
@@ -57,6 +59,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             let report = plan::Options { offline, json };
             block_on(plan::plan(&file, report, &mut out))?
         }
+        Command::Verify { file, what, json } => verify::verify(&file, *what, json, &mut out),
         Command::Demo => {
             drop(out);
             block_on(demo::demo())?
@@ -88,8 +91,12 @@ fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
 
 /// One thread for the engine's tasks and this one to wait: moving bytes is the kernel's work.
 fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    block_on_threads(1, work)
+}
+
+fn block_on_threads<T>(threads: usize, work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(threads)
         .enable_all()
         .build()
         .context("no thread could be started")?;

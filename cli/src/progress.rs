@@ -1,10 +1,11 @@
-//! Shows how far a mirror is: a bar on a terminal, a log line now and then elsewhere.
+//! Shows how far a mirror or a verification is: a bar on a terminal, a log line now and then elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kmirror_engine::status::Status;
+use kmirror_engine::verify::Meter;
 use tracing::info;
 
 use crate::summary::{Totals, bytes_text, per_second, totals};
@@ -35,10 +36,28 @@ impl Progress {
     pub(crate) fn show(&mut self, status: &Status) {
         let totals = totals(status);
         let text = line(&totals, self.started.elapsed());
+        self.draw(totals.wanted, totals.done, text);
+    }
+
+    /// Shows how far a verification is.
+    pub(crate) fn show_verification(&mut self, meter: &Meter) {
+        let ((wanted, done), (partitions, partitions_done)) = (meter.offsets(), meter.partitions());
+        let rate = per_second(done, self.started.elapsed());
+        let mut text = format!("{rate} records/s, {partitions_done}/{partitions} partitions done");
+        if let Some(left) = wanted.saturating_sub(done).checked_div(rate) {
+            text.push_str(&format!(", about {left} s left"));
+        }
+        if meter.differences() > 0 {
+            text.push_str(&format!(", {} differences", meter.differences()));
+        }
+        self.draw(wanted, done, text);
+    }
+
+    fn draw(&mut self, wanted: u64, done: u64, text: String) {
         match &self.bar {
             Some(bar) => {
-                bar.set_length(totals.wanted.max(1));
-                bar.set_position(totals.done);
+                bar.set_length(wanted.max(1));
+                bar.set_position(done);
                 bar.set_message(text);
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {

@@ -69,7 +69,7 @@ pub(crate) struct ProgressStore {
     connector: String,
     topic: Arc<str>,
     partitions: u32,
-    written: HashMap<SourcePartition, Progress>,
+    written: WrittenProgress,
 }
 
 impl ProgressStore {
@@ -85,29 +85,14 @@ impl ProgressStore {
         if !known {
             create(plan, admin, &topic).await?;
         }
-        let mut written = HashMap::new();
-        let alias = plan.source.shared();
-        let connector = plan.connector_name.clone();
-        consume::read_to_end(cluster, &topic, READ_BYTES, |_, record| {
-            let Some(key) = &record.key else { return };
-            match progress::read(&connector, &alias, key, record.value.as_deref()) {
-                Some(Read::Progress(progress)) => {
-                    written.insert(progress.partition.clone(), progress);
-                }
-                Some(Read::Removed(partition)) => {
-                    written.remove(&partition);
-                }
-                None => {}
-            }
-        })
-        .await
-        .map_err(|source| ProgressError::Read { topic: topic.to_string(), source })?;
+        let written = read_topic(plan, cluster, &topic).await?;
         if known {
             info!(flow = plan.name(), topic = &*topic, partitions = written.len(), "progress read");
         }
         let metadata = cluster.current(Topics::Named(vec![Arc::clone(&topic)])).await?;
         let partitions = metadata.topics.get(&topic).map_or(0, |topic| topic.partitions.len());
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX).max(1);
+        let (alias, connector) = (plan.source.shared(), plan.connector_name.clone());
         Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written })
     }
 
@@ -145,6 +130,46 @@ impl ProgressStore {
         }
         Ok(())
     }
+}
+
+/// How far each partition is mirrored.
+pub(crate) type WrittenProgress = HashMap<SourcePartition, Progress>;
+
+/// Reads a flow's progress and changes nothing; nothing is read where there is no progress topic.
+pub(crate) async fn read_progress(
+    plan: &FlowPlan,
+    cluster: &Cluster,
+    target: &Metadata,
+) -> Result<WrittenProgress, ProgressError> {
+    let topic: Arc<str> = plan.progress_topic.as_str().into();
+    if !target.topics.contains_key(&topic) {
+        return Ok(HashMap::new());
+    }
+    read_topic(plan, cluster, &topic).await
+}
+
+async fn read_topic(
+    plan: &FlowPlan,
+    cluster: &Cluster,
+    topic: &Arc<str>,
+) -> Result<WrittenProgress, ProgressError> {
+    let mut written = HashMap::new();
+    let alias = plan.source.shared();
+    consume::read_to_end(cluster, topic, READ_BYTES, |_, record| {
+        let Some(key) = &record.key else { return };
+        match progress::read(&plan.connector_name, &alias, key, record.value.as_deref()) {
+            Some(Read::Progress(progress)) => {
+                written.insert(progress.partition.clone(), progress);
+            }
+            Some(Read::Removed(partition)) => {
+                written.remove(&partition);
+            }
+            None => {}
+        }
+    })
+    .await
+    .map_err(|source| ProgressError::Read { topic: topic.to_string(), source })?;
+    Ok(written)
 }
 
 async fn create(plan: &FlowPlan, admin: &Cluster, topic: &Arc<str>) -> Result<(), ProgressError> {

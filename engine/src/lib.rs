@@ -15,6 +15,7 @@ pub mod plan;
 pub mod policy;
 pub mod progress;
 pub mod status;
+pub mod verify;
 
 pub use clients::cluster;
 pub use control::Refusal;

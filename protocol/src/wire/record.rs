@@ -14,7 +14,7 @@ pub(crate) mod varint;
 pub(crate) mod walk;
 
 pub use build::{NewRecord, build_batch};
-pub use read::{Record, records};
+pub use read::{Header, Record, RecordReader, RecordView, records};
 
 use super::batch::BatchError;
 use super::compress::CompressError;

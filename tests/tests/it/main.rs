@@ -20,3 +20,4 @@ mod source_log;
 mod takeover;
 mod tidy;
 mod transactions;
+mod verify;
