@@ -18,6 +18,8 @@ const PYTHON_CLIENT: &str = "confluent-kafka==2.16.1";
 /// The releases of Apache Kafka the tests run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Version {
+    /// 2.8.2 with ZooKeeper, the last line that writes the message formats 0 and 1 when asked to.
+    V2_8_2,
     /// 3.9.1, the last line with MirrorMaker 1.
     V3_9_1,
     /// 4.3.0.
@@ -29,6 +31,7 @@ impl Version {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::V2_8_2 => "2.8.2",
             Self::V3_9_1 => "3.9.1",
             Self::V4_3_0 => "4.3.0",
         }
@@ -37,7 +40,13 @@ impl Version {
     /// The version of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::V3_9_1, Self::V4_3_0].into_iter().find(|version| version.name() == name)
+        [Self::V2_8_2, Self::V3_9_1, Self::V4_3_0].into_iter().find(|version| version.name() == name)
+    }
+
+    /// Whether its brokers need a ZooKeeper beside them.
+    #[must_use]
+    pub fn needs_zookeeper(self) -> bool {
+        self == Self::V2_8_2
     }
 }
 

@@ -8,6 +8,7 @@ mod content;
 mod fixture;
 mod full_disk;
 mod harness;
+mod interleaved;
 mod links;
 mod live;
 mod plan;
