@@ -1,6 +1,6 @@
 """Lists the record batches in a partition's log files, as the broker stored them.
 
-Prints one JSON list: for each batch its record count, codec, attributes, and a digest of the bytes behind its header.
+Prints one JSON list: for each batch its first and last offset, record count, codec, attributes, and a digest of the bytes behind its header.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ def batches(directory):
         at = 0
         while at + HEADER.size <= len(data):
             fields = HEADER.unpack_from(data, at)
-            length, magic, attributes, count = fields[1], fields[3], fields[5], fields[12]
+            length, magic, attributes, last, count = fields[1], fields[3], fields[5], fields[6], fields[12]
             if length <= 0:
                 break  # preallocated, not written yet
             payload = data[at + HEADER.size:at + 12 + length]
             yield {
-                "offset": fields[0], "magic": magic, "codec": CODECS[attributes & 7], "attributes": attributes,
+                "offset": fields[0], "last": fields[0] + last, "magic": magic, "codec": CODECS[attributes & 7], "attributes": attributes,
                 "records": count, "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
             }
             at += 12 + length

@@ -20,6 +20,7 @@ def main():
     parser.add_argument("bootstrap")
     parser.add_argument("topic")
     parser.add_argument("--isolation", default="read_uncommitted", help="isolation.level")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the offset to begin with")
     parser.add_argument("--with-offsets", action="store_true", help="offsets count too")
     parser.add_argument("--ignore-timestamp-type", action="store_true", help="create and append time are the same")
     parser.add_argument("--records", action="store_true", help="print keys and values, for small topics")
@@ -36,7 +37,7 @@ def main():
         sys.exit(f"{options.topic}: {metadata.error}")
     digests = {partition: common.Digest() for partition in metadata.partitions}
     shown = {partition: [] for partition in digests}
-    consumer.assign([TopicPartition(options.topic, partition, 0) for partition in digests])
+    consumer.assign([TopicPartition(options.topic, partition, options.first) for partition in digests])
     open_partitions = set(digests)
     heard = time.monotonic()
     while open_partitions:

@@ -4,6 +4,7 @@
 mod bad_input;
 mod brokers;
 mod by_key;
+mod compaction;
 mod content;
 mod fixture;
 mod full_disk;
