@@ -24,8 +24,9 @@ def batches(directory):
                 break  # preallocated, not written yet
             payload = data[at + HEADER.size:at + 12 + length]
             yield {
-                "offset": fields[0], "last": fields[0] + last, "magic": magic, "codec": CODECS[attributes & 7], "attributes": attributes,
-                "records": count, "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
+                "offset": fields[0], "last": fields[0] + last, "magic": magic,
+                "codec": CODECS[attributes & 7], "attributes": attributes, "records": count,
+                "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
             }
             at += 12 + length
 
