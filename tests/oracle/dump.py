@@ -8,7 +8,9 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition,
+)
 
 import common
 
@@ -64,6 +66,9 @@ def main():
 
 def take(options, digest, shown, message):
     kind, timestamp = message.timestamp()
+    # Of a record without a time librdkafka says that there is none, or gives the number that stands for none.
+    if kind == TIMESTAMP_NOT_AVAILABLE:
+        kind, timestamp = TIMESTAMP_CREATE_TIME, -1
     kind = 0 if options.ignore_timestamp_type else kind
     key, value, offset = message.key(), message.value(), message.offset()
     digest.add(key, value, message.headers(), kind, timestamp, offset, options.with_offsets)

@@ -7,6 +7,7 @@ mod by_key;
 mod compaction;
 mod content;
 mod fixture;
+mod formats;
 mod full_disk;
 mod harness;
 mod interleaved;
