@@ -13,6 +13,7 @@ mod harness;
 mod interleaved;
 mod links;
 mod live;
+mod made_before;
 mod plan;
 mod program;
 mod progress;
