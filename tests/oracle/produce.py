@@ -45,7 +45,9 @@ def record(case, seed, partition, index):
 
 
 def headers(dice):
-    """None, some, the same name twice, null and empty values, an empty name."""
+    """None, some, the same name twice, null and empty values, an empty name; now and then many, or a long one."""
+    if dice.randrange(40) == 0:
+        return [("many", b"%d" % number) for number in range(150)] + [("long", dice.randbytes(9000))]
     return dice.choice((
         [],
         [("trace", dice.randbytes(16))],

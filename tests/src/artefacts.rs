@@ -52,9 +52,19 @@ impl Version {
 
 /// The directory with the jars of that release, downloaded when it is not there.
 pub fn kafka_jars(version: Version) -> Result<PathBuf> {
-    let pom = repository().join("tests/kafka").join(version.name()).join("pom.xml");
-    cache::entry(&format!("kafka-{}", version.name()), |directory| {
-        eprintln!("fetching Apache Kafka {} from Maven Central", version.name());
+    jars(&format!("kafka-{}", version.name()), version.name())
+}
+
+/// The directory with a tiered storage for brokers of 3.9.1 that keeps segments in a local directory.
+pub fn tiered_storage_jars() -> Result<PathBuf> {
+    jars("kafka-tiered", "tiered")
+}
+
+/// The jars that `tests/kafka/<pom>/pom.xml` names, in the cache as `entry`.
+fn jars(entry: &str, pom: &str) -> Result<PathBuf> {
+    let pom = repository().join("tests/kafka").join(pom).join("pom.xml");
+    cache::entry(entry, |directory| {
+        eprintln!("fetching {entry} from Maven Central");
         let mut maven = Command::new("mvn");
         maven.args(["-q", "-B", "-ntp", "-f"]).arg(&pom).arg(COPY).arg("-DincludeScope=runtime");
         maven.arg(format!("-DoutputDirectory={}", directory.display()));

@@ -23,4 +23,5 @@ mod rights;
 mod source_log;
 mod takeover;
 mod tidy;
+mod tiered;
 mod transactions;
