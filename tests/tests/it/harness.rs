@@ -29,7 +29,7 @@ fn three_brokers_beside_one_zookeeper() {
     let mut cluster = KafkaCluster::start(Version::V2_8_2, Options::three_brokers()).unwrap();
     oracle::create_topic(&cluster.bootstrap(), "t", 3, 3, &[]).unwrap();
     let produced = oracle::produce(&cluster.bootstrap(), "t", &["--partitions", "3"]).unwrap();
-    cluster.kill_broker(2).unwrap();
+    cluster.stop_broker(2).unwrap();
     cluster.start_broker(2).unwrap();
     let found = oracle::dump(&cluster.bootstrap(), "t", &[]).unwrap();
     oracle::same_content(&produced, &found).unwrap();

@@ -47,7 +47,7 @@ fn records_that_are_only_in_the_remote_storage() {
         .unwrap();
     for partition in 0..2 {
         let directory = source.data(1).unwrap().join(format!("{TOPIC}-{partition}"));
-        eventually("segments leaving the broker's disk", || local_start(&directory) > 9000);
+        eventually("segments leaving the broker's disk", || local_start(&directory) > 6000);
     }
     // Beforehand: this target has no tiered storage and refuses the topic's settings.
     oracle::create_topic(&target().bootstrap(), &format!("far.{TOPIC}"), 2, 1, &[]).unwrap();
