@@ -33,7 +33,7 @@ def batches(directory):
             yield {
                 "offset": fields[0], "last": fields[0] + last, "magic": magic,
                 "codec": CODECS[attributes & 7], "attributes": attributes, "records": count,
-                "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
+                "epoch": fields[10], "bytes": 12 + length, "payload": hashlib.sha256(payload).hexdigest(),
             }
             at += 12 + length
 

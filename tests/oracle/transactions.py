@@ -27,6 +27,7 @@ def main():
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--codec", default="none,lz4", help="one after the other over the producers")
     parser.add_argument("--records", type=int, default=40, help="most records one step writes")
+    parser.add_argument("--keys", type=int, default=0, help="number of different keys, for topics to be compacted")
     parser.add_argument("--seed", default="kmirror")
     parser.add_argument("--hold", type=float, help="seconds")
     parser.add_argument("--hold-ends", choices=("commit", "abort"), default="commit")
@@ -95,7 +96,8 @@ class Run:
         for _ in range(count):
             partition = self.dice.randrange(self.options.partitions)
             value = b"%d of %s " % (self.next, str(writer.name).encode()) + b"x" * self.dice.randrange(120)
-            writer.write(partition, value)
+            key = b"k%d" % self.dice.randrange(self.options.keys) if self.options.keys else None
+            writer.write(partition, key, value)
             self.next += 1
 
 
@@ -116,8 +118,8 @@ class Writer:
         self.client.begin_transaction()
         self.open = True
 
-    def write(self, partition, value):
-        self.client.produce(self.topic, value, partition=partition, on_delivery=on_delivery)
+    def write(self, partition, key, value):
+        self.client.produce(self.topic, value, key, partition, on_delivery=on_delivery)
         self.client.poll(0)
         self.pending[partition] += 1
 

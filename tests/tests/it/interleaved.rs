@@ -5,10 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use kmirror_tests::cache::scratch;
+use kmirror_tests::java::java_source;
 use kmirror_tests::kafka::{KafkaCluster, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle::{self, Dump};
-use kmirror_tests::process::{Process, Signal};
+use kmirror_tests::process::{Process, Signal, run};
 use serde_json::Value;
 
 use crate::fixture::{SOON, eventually, source_of, stop, sync, target_of};
@@ -89,6 +90,25 @@ fn both_isolation_levels_from_4_3_0() {
 fn both_isolation_levels_from_2_8_2() {
     let (source, target) = (source_of(Version::V2_8_2), target_of(Version::V3_9_1));
     both_isolation_levels(source, target, "interleaved-282", &SMALL_SEGMENTS);
+}
+
+/// Each transaction has an epoch of its own then, and librdkafka does not write such.
+#[test]
+fn both_isolation_levels_of_transactions_of_version_2() {
+    let (source, target) = (source_of(Version::V4_3_0), target_of(Version::V4_3_0));
+    let topic = "interleaved-java";
+    create_both(source, target, topic, 1, &[]);
+    let arguments = [&source.bootstrap(), topic, "120"];
+    let mut producers = java_source(Version::V4_3_0, "Transactions.java", &arguments).unwrap();
+    let written: Value = serde_json::from_str(&run(&mut producers).unwrap()).unwrap();
+    assert!(counts(&written, "committed")[0] > 500, "{written}");
+    let directory = source.data(1).unwrap().join(format!("{topic}-0"));
+    let batches = oracle::ask("batches", &[&directory.display().to_string()]).unwrap();
+    let last = batches.as_array().unwrap().iter().filter_map(|batch| batch["epoch"].as_i64()).max();
+    assert!(last > Some(30), "transactions share an epoch: {last:?}");
+    sync(&in_small_pieces("all", source, target, topic));
+    sync(&committed_only("done", &in_small_pieces("done", source, target, topic)));
+    assert_isolated(source, target, topic, &written);
 }
 
 fn start_transactions(source: &KafkaCluster, topic: &str, hold: &str, hold_ends: &str) -> Process {
