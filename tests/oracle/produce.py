@@ -19,7 +19,6 @@ import common
 EPOCH_MS = 1_767_225_600_000
 #: Lets the partitioner choose.
 PARTITION_UA = -1
-CASES = ("mixed", "plain", "sizes", "tombstones")
 CASES = ("mixed", "plain", "sizes", "tombstones", "compact")
 
 
