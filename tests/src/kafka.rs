@@ -61,7 +61,7 @@ impl Options {
     }
 
     /// A further listener `FAR` that tells clients to come by `port.FAR_PROXY`, where a [`crate::proxy::Proxy`]
-    /// started by the caller stands for a long link.
+    /// started by the caller stands for a long link. For brokers with KRaft.
     #[must_use]
     pub fn behind_proxy(self) -> Self {
         let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},FAR://127.0.0.1:{port.FAR},\
