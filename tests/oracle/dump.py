@@ -8,7 +8,9 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition,
+)
 
 import common
 
@@ -20,8 +22,10 @@ def main():
     parser.add_argument("bootstrap")
     parser.add_argument("topic")
     parser.add_argument("--isolation", default="read_uncommitted", help="isolation.level")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the offset to begin with")
     parser.add_argument("--with-offsets", action="store_true", help="offsets count too")
     parser.add_argument("--ignore-timestamp-type", action="store_true", help="create and append time are the same")
+    parser.add_argument("--ignore-timestamps", action="store_true", help="times do not count")
     parser.add_argument("--records", action="store_true", help="print keys and values, for small topics")
     options = parser.parse_args()
 
@@ -36,7 +40,7 @@ def main():
         sys.exit(f"{options.topic}: {metadata.error}")
     digests = {partition: common.Digest() for partition in metadata.partitions}
     shown = {partition: [] for partition in digests}
-    consumer.assign([TopicPartition(options.topic, partition, 0) for partition in digests])
+    consumer.assign([TopicPartition(options.topic, partition, options.first) for partition in digests])
     open_partitions = set(digests)
     heard = time.monotonic()
     while open_partitions:
@@ -63,9 +67,13 @@ def main():
 
 def take(options, digest, shown, message):
     kind, timestamp = message.timestamp()
-    kind = 0 if options.ignore_timestamp_type else kind
+    # Of a record without a time librdkafka says that there is none, or gives the number that stands for none.
+    if kind == TIMESTAMP_NOT_AVAILABLE:
+        kind, timestamp = TIMESTAMP_CREATE_TIME, -1
+    kind = 0 if options.ignore_timestamp_type or options.ignore_timestamps else kind
+    counted = -1 if options.ignore_timestamps else timestamp
     key, value, offset = message.key(), message.value(), message.offset()
-    digest.add(key, value, message.headers(), kind, timestamp, offset, options.with_offsets)
+    digest.add(key, value, message.headers(), kind, counted, offset, options.with_offsets)
     if options.records:
         text = [None if field is None else field.decode("latin-1") for field in (key, value)]
         shown.append([offset, timestamp, *text])

@@ -19,7 +19,7 @@ import common
 EPOCH_MS = 1_767_225_600_000
 #: Lets the partitioner choose.
 PARTITION_UA = -1
-CASES = ("mixed", "plain", "sizes", "tombstones")
+CASES = ("mixed", "plain", "sizes", "tombstones", "compact")
 
 
 def record(case, seed, partition, index):
@@ -32,6 +32,10 @@ def record(case, seed, partition, index):
     if case == "sizes":
         size = 900_000 if index % 10 == 9 else 1
         return None, dice.randbytes(size), [], timestamp
+    if case == "compact":
+        # Stretches of which compaction leaves nothing, and others of which it leaves some, tombstones too.
+        key = b"hot%d" % (index % 10) if index % 500 < 150 else b"k%d" % dice.randrange(3000)
+        return key, dice.choice((None, dice.randbytes(40), b"v" * dice.randrange(200))), [], timestamp
     key = dice.choice((None, b"", b"k%d" % dice.randrange(50), dice.randbytes(dice.randrange(40))))
     if case == "tombstones":
         return b"k%d" % dice.randrange(20), dice.choice((None, b"", b"v%d" % index)), [], timestamp
@@ -40,7 +44,9 @@ def record(case, seed, partition, index):
 
 
 def headers(dice):
-    """None, some, the same name twice, null and empty values, an empty name."""
+    """None, some, the same name twice, null and empty values, an empty name; now and then many, or a long one."""
+    if dice.randrange(40) == 0:
+        return [("many", b"%d" % number) for number in range(150)] + [("long", dice.randbytes(9000))]
     return dice.choice((
         [],
         [("trace", dice.randbytes(16))],
@@ -63,6 +69,7 @@ def main():
     parser.add_argument("--rate", type=float, help="records a second, until SIGTERM")
     parser.add_argument("--partitioner", help="of librdkafka; places records of one partition by their keys")
     parser.add_argument("--now", action="store_true", help="timestamps of now; the digest is then of no use")
+    parser.add_argument("--idempotent", action="store_true", help="with a producer id of its own for each codec")
     parser.add_argument("--transactional", help="commit or abort: all records in one transaction")
     options = parser.parse_args()
 
@@ -86,7 +93,7 @@ def producer(options, codec, linger):
         # Keeps the order without an idempotent producer, which takes half a second to get its id.
         "max.in.flight": 1,
         # Brokers may come and go under a long run, which must not make records twice; transactions want it anyway.
-        "enable.idempotence": bool(options.rate or options.transactional),
+        "enable.idempotence": bool(options.rate or options.transactional or options.idempotent),
     }
     if options.partitioner:
         settings["partitioner"] = options.partitioner

@@ -18,6 +18,8 @@ const PYTHON_CLIENT: &str = "confluent-kafka==2.16.1";
 /// The releases of Apache Kafka the tests run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Version {
+    /// 2.8.2 with ZooKeeper, the last line that writes the message formats 0 and 1 when asked to.
+    V2_8_2,
     /// 3.9.1, the last line with MirrorMaker 1.
     V3_9_1,
     /// 4.3.0.
@@ -29,6 +31,7 @@ impl Version {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::V2_8_2 => "2.8.2",
             Self::V3_9_1 => "3.9.1",
             Self::V4_3_0 => "4.3.0",
         }
@@ -37,15 +40,31 @@ impl Version {
     /// The version of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::V3_9_1, Self::V4_3_0].into_iter().find(|version| version.name() == name)
+        [Self::V2_8_2, Self::V3_9_1, Self::V4_3_0].into_iter().find(|version| version.name() == name)
+    }
+
+    /// Whether its brokers need a ZooKeeper beside them.
+    #[must_use]
+    pub fn needs_zookeeper(self) -> bool {
+        self == Self::V2_8_2
     }
 }
 
 /// The directory with the jars of that release, downloaded when it is not there.
 pub fn kafka_jars(version: Version) -> Result<PathBuf> {
-    let pom = repository().join("tests/kafka").join(version.name()).join("pom.xml");
-    cache::entry(&format!("kafka-{}", version.name()), |directory| {
-        eprintln!("fetching Apache Kafka {} from Maven Central", version.name());
+    jars(&format!("kafka-{}", version.name()), version.name())
+}
+
+/// The directory with a tiered storage for brokers of 3.9.1 that keeps segments in a local directory.
+pub fn tiered_storage_jars() -> Result<PathBuf> {
+    jars("kafka-tiered", "tiered")
+}
+
+/// The jars that `tests/kafka/<pom>/pom.xml` names, in the cache as `entry`.
+fn jars(entry: &str, pom: &str) -> Result<PathBuf> {
+    let pom = repository().join("tests/kafka").join(pom).join("pom.xml");
+    cache::entry(entry, |directory| {
+        eprintln!("fetching {entry} from Maven Central");
         let mut maven = Command::new("mvn");
         maven.args(["-q", "-B", "-ntp", "-f"]).arg(&pom).arg(COPY).arg("-DincludeScope=runtime");
         maven.arg(format!("-DoutputDirectory={}", directory.display()));

@@ -1,10 +1,11 @@
-//! One KRaft node, broker and controller in one: its properties, its files, its process.
+//! One node, broker and KRaft controller in one, or a broker that has a ZooKeeper: its properties, files, process.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -17,8 +18,10 @@ use crate::process::{Exit, Process, Signal, run};
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a clean shutdown may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-/// What a node logs when it serves; it is unfenced by then.
-const STARTED: &str = "Kafka Server started";
+/// ZooKeeper remembers a killed broker for its session timeout (see `zookeeper_properties`) and refuses it so long.
+const SESSION: Duration = Duration::from_millis(6500);
+/// What a node logs when it serves, with KRaft (it is unfenced by then) and with ZooKeeper.
+const STARTED: [&str; 2] = ["Kafka Server started", "] started (kafka.server.KafkaServer)"];
 
 /// What one node needs to know.
 pub(crate) struct NodeSettings {
@@ -37,12 +40,13 @@ pub(crate) struct Node {
     settings: NodeSettings,
     directory: PathBuf,
     process: Option<Process>,
+    killed: Option<Instant>,
 }
 
 impl Node {
     /// Makes the node's files below `directory`; does not start it.
     pub(crate) fn create(settings: NodeSettings, directory: PathBuf) -> Result<Self> {
-        let mut node = Self { settings, directory, process: None };
+        let mut node = Self { settings, directory, process: None, killed: None };
         let own = node.directory.display().to_string();
         let properties = &mut node.settings.properties;
         properties.entry("log.dirs".to_owned()).or_insert_with(|| "{dir}/data".to_owned());
@@ -60,6 +64,9 @@ impl Node {
         let metadata = property("metadata.log.dir").map_or_else(|| data[0], String::as_str);
         for directory in data.iter().chain(std::iter::once(&metadata)).map(Path::new) {
             fs::create_dir_all(directory)?;
+            if self.settings.version.needs_zookeeper() {
+                continue; // such a broker makes its files itself, and the cluster id comes from ZooKeeper
+            }
             let meta = format!(
                 "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
                 self.settings.cluster_id,
@@ -68,9 +75,20 @@ impl Node {
             );
             fs::write(directory.join("meta.properties"), meta)?;
         }
+        if self.settings.version.needs_zookeeper() {
+            return Ok(());
+        }
         let checkpoint = bootstrap_checkpoint(self.settings.version)?;
         fs::copy(&checkpoint, Path::new(metadata).join("bootstrap.checkpoint"))?;
         Ok(())
+    }
+
+    /// The cluster id in the node's files, there once it has served.
+    pub(crate) fn stored_cluster_id(&self) -> Result<String> {
+        let path = self.directory.join("data/meta.properties");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let id = text.lines().find_map(|line| line.strip_prefix("cluster.id="));
+        id.map(str::to_owned).with_context(|| format!("no cluster.id in {}", path.display()))
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -87,6 +105,9 @@ impl Node {
 
     /// Starts the process; `wait_ready` says when it serves.
     pub(crate) fn start(&mut self) -> Result<()> {
+        if let Some(killed) = self.killed.take().filter(|_| self.settings.version.needs_zookeeper()) {
+            thread::sleep(SESSION.saturating_sub(killed.elapsed()));
+        }
         let file = self.directory.join("server.properties");
         let lines: Vec<String> = self.settings.properties.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
         fs::write(&file, lines.concat())?;
@@ -112,7 +133,8 @@ impl Node {
     pub(crate) fn wait_ready(&self) -> Result<()> {
         let process = self.process.as_ref().context("the node was not started")?;
         process.wait_until("it served", START_TIMEOUT, || {
-            process.stdout().contains(STARTED) || process.stderr().contains(STARTED)
+            let (out, err) = (process.stdout(), process.stderr());
+            STARTED.iter().any(|line| out.contains(line) || err.contains(line))
         })
     }
 
@@ -129,6 +151,7 @@ impl Node {
     }
 
     pub(crate) fn kill(&mut self) -> Result<Option<Exit>> {
+        self.killed = Some(Instant::now());
         self.process.take().map(|process| process.kill()).transpose()
     }
 

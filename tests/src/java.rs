@@ -1,12 +1,13 @@
 //! Starts Java: Kafka's own classes, MirrorMaker, and single source files against Kafka's clients.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::artefacts::{Version, kafka_jars};
-use crate::cache::repository;
+use crate::cache::{repository, scratch};
 use crate::process::Process;
 
 /// The main class of dedicated-mode MirrorMaker 2.
@@ -33,6 +34,29 @@ pub fn java_source(version: Version, file: &str, arguments: &[&str]) -> Result<C
     let mut command = java(version, "WARN")?;
     command.arg(repository().join("tests/java").join(file)).args(arguments);
     Ok(command)
+}
+
+/// Runs Kafka's console producer on lines `key<tab>value`.
+pub fn console_producer(
+    version: Version,
+    bootstrap: &str,
+    topic: &str,
+    codec: &str,
+    lines: &[String],
+) -> Result<()> {
+    let input = scratch("console")?.join("lines.txt");
+    fs::write(&input, lines.concat())?;
+    let mut command = java(version, "WARN")?;
+    command.args(["-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.ConsoleProducer"]);
+    command.args(["--bootstrap-server", bootstrap, "--topic", topic, "--property", "parse.key=true"]);
+    command.args(["--compression-codec", codec, "--timeout", "100"]);
+    let output = command.stdin(fs::File::open(&input)?).output()?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    // It ends well even when records were refused, but not without a word.
+    if !output.status.success() || said.contains("ERROR") || said.contains("Exception") {
+        bail!("the console producer failed ({}):\n{said}", output.status);
+    }
+    Ok(())
 }
 
 /// The heap and collector Kafka's own start scripts choose, with the heap given.

@@ -12,6 +12,7 @@ use crate::broker::{Node, NodeSettings, random_id};
 use crate::cache;
 use crate::process::{Process, Signal};
 use crate::proxy::{Link, Proxy};
+use crate::zookeeper::ZooKeeper;
 
 /// Ports are taken below the range the kernel gives to outgoing connections, or one of those could sit on a
 /// broker's port while it restarts.
@@ -60,7 +61,7 @@ impl Options {
     }
 
     /// A further listener `FAR` that tells clients to come by `port.FAR_PROXY`, where a [`crate::proxy::Proxy`]
-    /// started by the caller stands for a long link.
+    /// started by the caller stands for a long link. For brokers with KRaft.
     #[must_use]
     pub fn behind_proxy(self) -> Self {
         let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},FAR://127.0.0.1:{port.FAR},\
@@ -87,6 +88,8 @@ pub struct KafkaCluster {
     directory: PathBuf,
     nodes: Vec<Node>,
     ports: Vec<BTreeMap<String, u16>>,
+    /// Beside brokers of releases that need it; dropped behind them.
+    _zookeeper: Option<ZooKeeper>,
 }
 
 impl KafkaCluster {
@@ -99,12 +102,19 @@ impl KafkaCluster {
         for node in &cluster.nodes {
             node.wait_ready()?;
         }
+        if version.needs_zookeeper() {
+            cluster.id = cluster.node(1)?.stored_cluster_id()?;
+        }
         Ok(cluster)
     }
 
     fn create(version: Version, options: &Options) -> Result<Self> {
         let directory = cache::scratch(&format!("kafka-{}", version.name()))?;
         let id = random_id()?;
+        let zookeeper = version
+            .needs_zookeeper()
+            .then(|| ZooKeeper::start(version, &directory, free_port()?))
+            .transpose()?;
         let mut ports = Vec::new();
         for _ in 0..options.brokers {
             let pair = [("PLAINTEXT".to_owned(), free_port()?), ("CONTROLLER".to_owned(), free_port()?)];
@@ -114,7 +124,11 @@ impl KafkaCluster {
             (1..).zip(&ports).map(|(id, ports)| format!("{id}@127.0.0.1:{}", ports["CONTROLLER"])).collect();
         let mut nodes = Vec::new();
         for (node_id, ports) in (1..).zip(&mut ports) {
-            let mut properties = base_properties(node_id, &voters.join(","), options.brokers);
+            let mut properties = base_properties(options.brokers);
+            properties.extend(match &zookeeper {
+                Some(zookeeper) => zookeeper_properties(node_id, &zookeeper.address()),
+                None => kraft_properties(node_id, &voters.join(",")),
+            });
             for (key, value) in &options.properties {
                 properties.insert(key.clone(), value.clone());
             }
@@ -132,7 +146,7 @@ impl KafkaCluster {
             };
             nodes.push(Node::create(settings, directory_of(&directory, node_id)?)?);
         }
-        Ok(Self { version, id, directory, nodes, ports })
+        Ok(Self { version, id, directory, nodes, ports, _zookeeper: zookeeper })
     }
 
     /// The release it runs.
@@ -273,18 +287,10 @@ fn directory_of(cluster: &std::path::Path, node: i32) -> Result<PathBuf> {
 }
 
 /// Server properties every test cluster has: small, quick to start, nothing made by itself.
-fn base_properties(node: i32, voters: &str, brokers: i32) -> BTreeMap<String, String> {
+fn base_properties(brokers: i32) -> BTreeMap<String, String> {
     let replicas = brokers.min(3).to_string();
-    let node = node.to_string();
-    let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},CONTROLLER://127.0.0.1:{port.CONTROLLER}";
-    let pairs = [
-        ("process.roles", "broker,controller"),
-        ("node.id", &node),
-        ("controller.quorum.voters", voters),
-        ("listeners", listeners),
+    owned(&[
         ("advertised.listeners", "PLAINTEXT://127.0.0.1:{port.PLAINTEXT}"),
-        ("controller.listener.names", "CONTROLLER"),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("inter.broker.listener.name", "PLAINTEXT"),
         ("auto.create.topics.enable", "false"),
         ("offsets.topic.replication.factor", &replicas),
@@ -302,11 +308,36 @@ fn base_properties(node: i32, voters: &str, brokers: i32) -> BTreeMap<String, St
         ("log.retention.ms", "-1"),
         ("log.retention.check.interval.ms", "1000"),
         ("log.initial.task.delay.ms", "500"),
+        ("controlled.shutdown.enable", "true"),
+    ])
+}
+
+fn kraft_properties(node: i32, voters: &str) -> BTreeMap<String, String> {
+    let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},CONTROLLER://127.0.0.1:{port.CONTROLLER}";
+    owned(&[
+        ("process.roles", "broker,controller"),
+        ("node.id", &node.to_string()),
+        ("controller.quorum.voters", voters),
+        ("listeners", listeners),
+        ("controller.listener.names", "CONTROLLER"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("broker.session.timeout.ms", "4000"),
         ("broker.heartbeat.interval.ms", "500"),
-        ("controlled.shutdown.enable", "true"),
-    ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    ])
+}
+
+fn zookeeper_properties(node: i32, zookeeper: &str) -> BTreeMap<String, String> {
+    owned(&[
+        ("broker.id", &node.to_string()),
+        ("zookeeper.connect", zookeeper),
+        ("zookeeper.session.timeout.ms", "6000"),
+        ("listeners", "PLAINTEXT://127.0.0.1:{port.PLAINTEXT}"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT"),
+    ])
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Replaces each `{port.NAME}` by the port of that name, taking a free one at its first use.

@@ -12,3 +12,4 @@ pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod reaper;
+mod zookeeper;

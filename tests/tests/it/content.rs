@@ -51,6 +51,11 @@ fn every_codec_from_4_3_0_to_4_3_0() {
 }
 
 #[test]
+fn every_codec_from_3_9_1_to_2_8_2() {
+    every_codec(Version::V3_9_1, Version::V2_8_2);
+}
+
+#[test]
 fn codecs_mixed_in_one_partition() {
     create("mixed-codecs", 2, &[]);
     let codecs = "lz4,none,zstd,gzip,none,snappy,lz4";

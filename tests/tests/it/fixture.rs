@@ -13,28 +13,36 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The shared source cluster of that release, started at its first use.
 pub(crate) fn source_of(version: Version) -> &'static KafkaCluster {
-    static V3_9_1: OnceLock<KafkaCluster> = OnceLock::new();
-    static V4_3_0: OnceLock<KafkaCluster> = OnceLock::new();
-    shared(version, &V3_9_1, &V4_3_0)
+    static CLUSTERS: Shared = Shared::new();
+    CLUSTERS.get(version)
 }
 
 /// The shared target cluster of that release.
 pub(crate) fn target_of(version: Version) -> &'static KafkaCluster {
-    static V3_9_1: OnceLock<KafkaCluster> = OnceLock::new();
-    static V4_3_0: OnceLock<KafkaCluster> = OnceLock::new();
-    shared(version, &V3_9_1, &V4_3_0)
+    static CLUSTERS: Shared = Shared::new();
+    CLUSTERS.get(version)
 }
 
-fn shared(
-    version: Version,
-    older: &'static OnceLock<KafkaCluster>,
-    newer: &'static OnceLock<KafkaCluster>,
-) -> &'static KafkaCluster {
-    let cluster = match version {
-        Version::V3_9_1 => older,
-        Version::V4_3_0 => newer,
-    };
-    cluster.get_or_init(|| KafkaCluster::start(version, Options::default()).unwrap())
+/// A cluster of each release, for one side.
+struct Shared {
+    v2_8_2: OnceLock<KafkaCluster>,
+    v3_9_1: OnceLock<KafkaCluster>,
+    v4_3_0: OnceLock<KafkaCluster>,
+}
+
+impl Shared {
+    const fn new() -> Self {
+        Self { v2_8_2: OnceLock::new(), v3_9_1: OnceLock::new(), v4_3_0: OnceLock::new() }
+    }
+
+    fn get(&'static self, version: Version) -> &'static KafkaCluster {
+        let cluster = match version {
+            Version::V2_8_2 => &self.v2_8_2,
+            Version::V3_9_1 => &self.v3_9_1,
+            Version::V4_3_0 => &self.v4_3_0,
+        };
+        cluster.get_or_init(|| KafkaCluster::start(version, Options::default()).unwrap())
+    }
 }
 
 /// Held by tests that start many JVMs, so that two of them never starve each other on a small machine.

@@ -5,7 +5,7 @@ use kmirror_tests::oracle;
 
 #[test]
 fn an_oracle_reads_what_the_other_produced() {
-    for version in [Version::V3_9_1, Version::V4_3_0] {
+    for version in [Version::V2_8_2, Version::V3_9_1, Version::V4_3_0] {
         let cluster = KafkaCluster::start(version, Options::default()).unwrap();
         let bootstrap = cluster.bootstrap();
         oracle::create_topic(&bootstrap, "t", 3, 1, &[]).unwrap();
@@ -21,4 +21,17 @@ fn an_oracle_reads_what_the_other_produced() {
         let found = oracle::dump(&bootstrap, "t", &[]).unwrap();
         assert!(oracle::same_content(&produced, &found).is_err());
     }
+}
+
+#[test]
+fn three_brokers_beside_one_zookeeper() {
+    let _alone = crate::fixture::many_processes();
+    let mut cluster = KafkaCluster::start(Version::V2_8_2, Options::three_brokers()).unwrap();
+    oracle::create_topic(&cluster.bootstrap(), "t", 3, 3, &[]).unwrap();
+    let produced = oracle::produce(&cluster.bootstrap(), "t", &["--partitions", "3"]).unwrap();
+    cluster.stop_broker(2).unwrap();
+    cluster.start_broker(2).unwrap();
+    let found = oracle::dump(&cluster.bootstrap(), "t", &[]).unwrap();
+    oracle::same_content(&produced, &found).unwrap();
+    assert_eq!(cluster.id().len(), 22, "{}", cluster.id());
 }
