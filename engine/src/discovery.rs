@@ -12,11 +12,11 @@ use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
 use kmirror_protocol::wire::batch::Codec;
-use kmirror_protocol::wire::error::ErrorCode;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::commit::ProgressStore;
+use crate::create;
 use crate::flow::partition::Assignment;
 use crate::flow::position::{self, LogRange, Loss};
 use crate::flow::rewrite::{TargetRules, TimestampRules};
@@ -201,15 +201,8 @@ impl Discovery {
                     configs: settings.get(&one.source.name).cloned().unwrap_or_default(),
                 })
                 .collect();
-            let answers = admin::create_topics(&self.target, &new, self.plan.admin_timeout).await?;
-            for (topic, answer) in answers {
-                match answer {
-                    Ok(()) => info!(flow = self.plan.name(), topic = &*topic, "topic created at the target"),
-                    Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
-                    Err(fault) => {
-                        faults.insert(topic, format!("the target topic cannot be created: {fault}"));
-                    }
-                }
+            for (topic, fault) in create::create_topics(&self.plan, &self.target, new).await? {
+                faults.insert(topic, format!("the target topic cannot be created: {fault}"));
             }
         }
         let growing: Vec<NewPartitions> = wanted

@@ -4,6 +4,7 @@ mod clients;
 mod commit;
 pub mod config;
 mod control;
+mod create;
 mod discovery;
 mod error;
 pub mod filter;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use configs::{ConfigEntry, ConfigSource, describe_topic_configs, set_topic_config};
 pub use producers::{ActiveProducer, describe_producers};
-pub use topics::{NewPartitions, NewTopic, create_partitions, create_topics};
+pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, create_topics};
 
 use super::cluster::Cluster;
 use super::error::ClientError;

@@ -54,9 +54,33 @@ pub async fn create_topics(
     topics: &[NewTopic],
     timeout: Duration,
 ) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    create_or_check(cluster, topics, timeout, false).await
+}
+
+/// Asks what [`create_topics`] would be answered, and creates nothing.
+///
+/// # Errors
+/// [`ClientError`] when the controller cannot be asked.
+pub async fn check_topics(
+    cluster: &Cluster,
+    topics: &[NewTopic],
+    timeout: Duration,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    create_or_check(cluster, topics, timeout, true).await
+}
+
+async fn create_or_check(
+    cluster: &Cluster,
+    topics: &[NewTopic],
+    timeout: Duration,
+    check: bool,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
     let request = |topics: &[&NewTopic], timeout_ms| {
         let topics = topics.iter().map(|topic| creatable(topic)).collect();
-        CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(timeout_ms)
+        CreateTopicsRequest::default()
+            .with_topics(topics)
+            .with_timeout_ms(timeout_ms)
+            .with_validate_only(check)
     };
     let mut done = Vec::with_capacity(topics.len());
     for part in topics.chunks(TOPICS_A_REQUEST) {
