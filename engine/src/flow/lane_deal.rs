@@ -16,7 +16,7 @@ use kmirror_protocol::wire::reencode::Encoded;
 
 use super::event::{Action, Question, Slot};
 use super::lane::Lane;
-use super::partition::{Assignment, Outgoing, Partition, Queued, Role, TargetSide};
+use super::partition::{Assignment, Partition, Queued, Role, TargetSide};
 use super::rewrite::Step;
 use crate::error::chain;
 use crate::ids::SourceOffset;
@@ -191,7 +191,9 @@ impl Lane {
         match result {
             Ok(shares) => {
                 for (outlet, share) in outlets.iter().zip(shares) {
-                    self.queue_share(*outlet, share);
+                    if let Some(outlet) = self.partition_mut(*outlet) {
+                        outlet.queue_encoded(share);
+                    }
                 }
                 if let Some(end) = end {
                     self.pass_all(&outlets, end);
@@ -205,19 +207,6 @@ impl Lane {
                     self.damaged(slot, node, &chain(&error));
                 }
             }
-        }
-    }
-
-    fn queue_share(&mut self, outlet: Slot, share: Vec<Encoded>) {
-        let Some(partition) = self.partition_mut(outlet) else { return };
-        for one in share {
-            let untimely = one.untimely;
-            let outgoing = Outgoing::encoded(one);
-            partition.buffered += outgoing.size();
-            partition.queue.push_back(match partition.rules.refuses(&outgoing.header, untimely) {
-                Some(why) => Queued::SetAside(outgoing, why),
-                None => Queued::Batch(outgoing),
-            });
         }
     }
 

@@ -396,15 +396,7 @@ impl Lane {
         partition.buffered = partition.buffered.saturating_sub(std::mem::take(&mut partition.job_bytes));
         match result {
             Ok(encoded) => {
-                for one in encoded {
-                    let untimely = one.untimely;
-                    let outgoing = Outgoing::encoded(one);
-                    partition.buffered += outgoing.size();
-                    partition.queue.push_back(match partition.rules.refuses(&outgoing.header, untimely) {
-                        Some(why) => Queued::SetAside(outgoing, why),
-                        None => Queued::Batch(outgoing),
-                    });
-                }
+                partition.queue_encoded(encoded);
                 partition.queue.extend(end.map(Queued::Skip));
                 self.advance_steps(slot);
                 self.sync_session(slot);

@@ -108,13 +108,18 @@ pub(crate) struct Doubt {
 pub(crate) struct Outgoing {
     pub(crate) header: BatchHeader,
     pub(crate) payload: Bytes,
+    /// The source offset of its first record.
+    pub(crate) first_record: SourceOffset,
+    /// It covers source offsets from here...
     pub(crate) first: SourceOffset,
+    /// ... to here.
     pub(crate) next: SourceOffset,
 }
 
 impl Outgoing {
     pub(crate) fn forward(batch: &Batch) -> Self {
         Self {
+            first_record: SourceOffset(batch.header.base_offset),
             first: SourceOffset(batch.header.base_offset),
             next: SourceOffset(batch.header.next_offset()),
             payload: batch.payload(),
@@ -124,6 +129,7 @@ impl Outgoing {
 
     pub(crate) fn encoded(encoded: Encoded) -> Self {
         Self {
+            first_record: SourceOffset(encoded.first_record),
             first: SourceOffset(encoded.first_offset),
             next: SourceOffset(encoded.last_offset + 1),
             payload: encoded.payload,
@@ -315,6 +321,19 @@ impl Partition {
         self.buffered = 0;
         self.requested = None;
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Adds re-encoded batches to what is to be sent.
+    pub(crate) fn queue_encoded(&mut self, batches: Vec<Encoded>) {
+        for one in batches {
+            let untimely = one.untimely;
+            let outgoing = Outgoing::encoded(one);
+            self.buffered += outgoing.size();
+            self.queue.push_back(match self.rules.refuses(&outgoing.header, untimely) {
+                Some(why) => Queued::SetAside(outgoing, why),
+                None => Queued::Batch(outgoing),
+            });
+        }
     }
 
     /// Passes over what lies at the front and does not go to the target.

@@ -38,6 +38,8 @@ pub struct Encoded {
     pub header: BatchHeader,
     /// The records, compressed as the header says.
     pub payload: Bytes,
+    /// Source offset of its first record.
+    pub first_record: i64,
     /// First source offset it covers: behind the batch before it, or where re-encoding began.
     pub first_offset: i64,
     /// Last source offset it covers. Of the last batch this is the last offset of the entries that went in, even where

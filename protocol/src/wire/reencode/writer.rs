@@ -68,6 +68,7 @@ pub(crate) struct BatchWriter {
     base_timestamp: i64,
     max_timestamp: i64,
     first_offset: i64,
+    first_record: i64,
     last_offset: i64,
     /// The batch in the making holds one record that is to stay alone.
     untimely: bool,
@@ -89,6 +90,7 @@ impl Default for BatchWriter {
             base_timestamp: 0,
             max_timestamp: 0,
             first_offset: 0,
+            first_record: 0,
             last_offset: 0,
             untimely: false,
             batches: Vec::new(),
@@ -144,6 +146,7 @@ impl BatchWriter {
         if self.records == 0 {
             self.base_timestamp = record.timestamp;
             self.max_timestamp = record.timestamp;
+            self.first_record = record.offset;
             self.first_offset = self.first_offset.min(record.offset);
         }
         self.untimely = untimely;
@@ -248,8 +251,8 @@ impl BatchWriter {
         }
         .with_crc_over(&payload);
         let (first_offset, last_offset) = (self.first_offset, self.last_offset);
-        let untimely = std::mem::take(&mut self.untimely);
-        self.batches.push(Encoded { header, payload, first_offset, last_offset, untimely });
+        let (first_record, untimely) = (self.first_record, std::mem::take(&mut self.untimely));
+        self.batches.push(Encoded { header, payload, first_record, first_offset, last_offset, untimely });
         self.first_offset = last_offset.saturating_add(1);
         Ok(())
     }
