@@ -21,6 +21,7 @@ const RECORDS_A_BATCH: usize = 40;
 const WITHIN: Duration = Duration::from_secs(40);
 const NOT_LEADER: i16 = 6;
 const REQUEST_TIMED_OUT: i16 = 7;
+const POLICY_VIOLATION: i16 = 44;
 
 struct Pair {
     source: Sandbox,
@@ -103,6 +104,22 @@ impl Pair {
             let found = keys(&self.target, "a.data", partition);
             let first = wanted.iter().zip(&found).position(|(wanted, found)| wanted != found);
             assert_eq!((found.len(), first), (wanted.len(), None), "partition {partition}");
+        }
+    }
+
+    /// Each target partition has exactly the keys that murmur2 puts there, and those of a source partition in order.
+    fn assert_dealt_out(&self, places: i32) {
+        for place in 0..places {
+            let found = keys(&self.target, "a.data", place);
+            for partition in 0..PARTITIONS {
+                let own = format!("{partition}/");
+                let found: Vec<&Bytes> = found.iter().filter(|key| key.starts_with(own.as_bytes())).collect();
+                let wanted = keys(&self.source, TOPIC, partition);
+                let here = |key: &&Bytes| {
+                    murmur2::partition_for_key(key, places.cast_unsigned()) == place.cast_unsigned()
+                };
+                assert!(wanted.iter().filter(here).eq(found), "partition {partition} at {place}");
+            }
         }
     }
 
@@ -250,8 +267,7 @@ async fn a_broker_that_is_away_holds_up_only_its_own_partitions() {
     pair.assert_same();
 }
 
-/// Three source partitions dealt out over two target partitions by key, with answers lost, links cut and leaders
-/// moving: each target partition has exactly the keys that murmur2 puts there, and of each source partition in order.
+/// Three source partitions dealt out over two target partitions by key, with answers lost, links cut, leaders moving.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_dealt_out_by_key_arrive_once_and_in_order() {
     let mut pair = Pair::start(SandboxOptions::default()).await;
@@ -271,17 +287,17 @@ async fn records_dealt_out_by_key_arrive_once_and_in_order() {
     };
     let (duplicates, ()) = tokio::join!(pair.sync(), moving);
     assert_eq!(duplicates, 0);
-    for place in 0..2 {
-        let found = keys(&pair.target, "a.data", place);
-        for partition in 0..PARTITIONS {
-            let own = format!("{partition}/");
-            let found: Vec<&Bytes> = found.iter().filter(|key| key.starts_with(own.as_bytes())).collect();
-            let wanted = keys(&pair.source, TOPIC, partition);
-            let wanted =
-                wanted.iter().filter(|key| murmur2::partition_for_key(key, 2) == place.cast_unsigned());
-            assert!(wanted.eq(found), "partition {partition} at {place}");
-        }
-    }
+    pair.assert_dealt_out(2);
+}
+
+/// The target topic has fewer partitions than its source, and a policy of the target keeps it so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_target_adds_no_partitions_records_are_dealt_out() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    pair.target.create_topic(&TopicSpec::new("a.data", 2)).unwrap();
+    pair.target.control(ApiKey::CreatePartitions, |_| Verdict::AnswerError(POLICY_VIOLATION));
+    assert_eq!(pair.sync().await, 0);
+    pair.assert_dealt_out(2);
 }
 
 /// The source's log is cut off behind the mirror's back and grows past its position with other records: only leader
