@@ -156,6 +156,9 @@ fn mirrored_row(decision: &TopicDecision) -> Option<(&str, &str, String)> {
         Some(TargetChange::Nothing { partitions: at_target }) if at_target > partitions => {
             format!(", is there with {at_target}")
         }
+        Some(TargetChange::Nothing { partitions: at_target }) if at_target < partitions => {
+            format!(", dealt out by key over {at_target}")
+        }
         Some(TargetChange::Nothing { .. }) => ", is there".to_owned(),
     };
     let count = usize::try_from(*partitions).unwrap_or_default();
