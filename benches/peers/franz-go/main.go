@@ -90,6 +90,8 @@ func codec(name string) kgo.CompressionCodec {
 		return kgo.NoCompression()
 	case "lz4":
 		return kgo.Lz4Compression()
+	case "zstd":
+		return kgo.ZstdCompression()
 	}
 	log.Fatalf("no codec %q", name)
 	panic("unreachable")
