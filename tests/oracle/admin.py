@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, ElectionType, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic,
     ResourcePatternType, ResourceType,
@@ -18,8 +18,15 @@ ON_TOPIC = 1  # ConfigSource of a setting made on the topic itself
 def create(admin, name, partitions, replicas, *configs):
     settings = dict(pair.split("=", 1) for pair in configs)
     topic = NewTopic(name, int(partitions), int(replicas), config=settings)
-    for future in admin.create_topics([topic]).values():
-        future.result(30)
+    try:
+        admin.create_topics([topic])[name].result(30)
+    except KafkaException as error:
+        # librdkafka dropped the broker it was asking, having learnt the cluster's own list: nobody knows what became
+        # of the request.
+        if error.args[0].code() != KafkaError._DESTROY_BROKER:
+            raise
+        if name not in topic_list(admin):
+            admin.create_topics([topic])[name].result(30)
     # A topic is made before every broker knows it.
     wait(lambda: len(topic_list(admin).get(name, [])) == int(partitions), f"{name} did not appear")
 

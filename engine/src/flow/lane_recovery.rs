@@ -38,7 +38,10 @@ impl Lane {
         match code {
             ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => return self.too_large(sent, cause),
             ErrorCode::InvalidTimestamp => return self.untimely(slot, cause),
-            ErrorCode::CorruptMessage => partition.doubt_what_was_sent(),
+            ErrorCode::CorruptMessage => {
+                partition.doubt_what_was_sent();
+                return self.target_failed(slot, cause, false);
+            }
             _ => {}
         }
         let remedy = retry::decide(code);
