@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin, consume, send};
 use kmirror_protocol::wire::error::ErrorCode;
@@ -11,6 +10,7 @@ use kmirror_protocol::wire::record::NewRecord;
 use thiserror::Error;
 use tracing::{debug, info};
 
+use crate::clock::now_ms;
 use crate::ids::SourcePartition;
 use crate::plan::FlowPlan;
 use crate::progress::{self, Progress, Read};
@@ -112,8 +112,7 @@ impl ProgressStore {
     }
 
     async fn write_chunk(&mut self, chunk: &[Progress]) -> Result<(), ProgressError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let now = now_ms();
         let mut by_partition: HashMap<i32, Vec<NewRecord>> = HashMap::new();
         for one in chunk {
             let record = progress::record(&self.connector, &self.alias, one, now);

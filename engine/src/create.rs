@@ -45,7 +45,7 @@ async fn create_without_refused(
     let mut taken = NewTopic { configs: Vec::new(), ..topic.clone() };
     for (key, value) in &topic.configs {
         let alone = NewTopic { configs: vec![(key.clone(), value.clone())], ..topic.clone() };
-        match ask(admin::check_topics(target, &[alone], plan.admin_timeout).await?) {
+        match only(admin::check_topics(target, &[alone], plan.admin_timeout).await?) {
             Err(fault) if fault.code == ErrorCode::InvalidConfig => {
                 let name = &*topic.name;
                 warn!(
@@ -61,9 +61,10 @@ async fn create_without_refused(
         // Each is taken alone, but not all together.
         return Ok(Err(fault));
     }
-    Ok(ask(admin::create_topics(target, &[taken], plan.admin_timeout).await?))
+    Ok(only(admin::create_topics(target, &[taken], plan.admin_timeout).await?))
 }
 
-fn ask(answers: Vec<(Arc<str>, Result<(), TopicFault>)>) -> Result<(), TopicFault> {
+/// The answer about one topic.
+fn only(answers: Vec<(Arc<str>, Result<(), TopicFault>)>) -> Result<(), TopicFault> {
     answers.into_iter().next().map_or(Ok(()), |(_, answer)| answer)
 }

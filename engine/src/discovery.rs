@@ -11,7 +11,6 @@ use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartit
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
-use kmirror_protocol::wire::batch::Codec;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -19,11 +18,12 @@ use crate::commit::ProgressStore;
 use crate::create;
 use crate::flow::partition::Assignment;
 use crate::flow::position::{self, LogRange, Loss};
-use crate::flow::rewrite::{TargetRules, TimestampRules};
+use crate::flow::rewrite::TargetRules;
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::plan::{
     AutoOffsetReset, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
 };
+use crate::rules::{RULES_BY_DEFAULT, rules_from};
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
 
 /// What changed since the last look.
@@ -471,47 +471,4 @@ impl Discovery {
 
 fn partition_count(topic: &Topic) -> i32 {
     i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)
-}
-
-/// Kafka's own defaults (`max.message.bytes` 1048588, `message.timestamp.type` CreateTime).
-const RULES_BY_DEFAULT: TargetRules = TargetRules {
-    max_batch_bytes: 1_048_588,
-    keeps_create_time: true,
-    codec: None,
-    level: None,
-    by_key: false,
-    timestamps: None,
-};
-
-fn rules_from(config: &[ConfigEntry]) -> TargetRules {
-    let value = |name: &str| {
-        config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref())
-    };
-    let codec = match value("compression.type") {
-        None | Some("producer") => None,
-        Some("uncompressed") => Some(Codec::None),
-        Some(name) => Codec::from_name(name),
-    };
-    let level = codec.and_then(|codec| value(&format!("compression.{}.level", codec.name()))?.parse().ok());
-    let keeps_create_time = value("message.timestamp.type") != Some("LogAppendTime");
-    // One setting for both directions before Kafka 3.6.
-    let limit = |name| {
-        let limit = value(name).or_else(|| value("message.timestamp.difference.max.ms"));
-        limit.and_then(|limit| limit.parse().ok()).unwrap_or(i64::MAX)
-    };
-    let timestamps = TimestampRules {
-        before_ms: limit("message.timestamp.before.max.ms"),
-        after_ms: limit("message.timestamp.after.max.ms"),
-    };
-    let checked = keeps_create_time && timestamps.before_ms.min(timestamps.after_ms) < i64::MAX;
-    TargetRules {
-        max_batch_bytes: value("max.message.bytes")
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(RULES_BY_DEFAULT.max_batch_bytes),
-        keeps_create_time,
-        codec,
-        level,
-        by_key: false,
-        timestamps: checked.then_some(timestamps),
-    }
 }

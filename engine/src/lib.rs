@@ -1,6 +1,7 @@
 //! The mirroring engine: a validated `Plan` in, mirrored clusters out.
 
 mod clients;
+mod clock;
 mod commit;
 pub mod config;
 mod control;
@@ -15,6 +16,7 @@ mod mirror;
 pub mod plan;
 pub mod policy;
 pub mod progress;
+mod rules;
 pub mod status;
 pub mod verify;
 

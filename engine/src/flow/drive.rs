@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
@@ -27,6 +27,7 @@ use super::partition::{Identity, NodeId};
 use super::position::LogRange;
 use super::remedy;
 use super::workers::{self, Job, Workers};
+use crate::clock::now_ms;
 use crate::error::chain;
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::plan::FlowPlan;
@@ -264,11 +265,6 @@ async fn epoch_end(
         }
         None => Err(format!("asking the source where epoch {epoch} ends gave no answer").into()),
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What the target holds of a producer.

@@ -2,7 +2,6 @@
 //! written to the dead-letter topic. Knows nothing of the partition's state.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use kmirror_protocol::client::admin::{self, NewTopic};
@@ -12,6 +11,7 @@ use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::record::{Limits, NewRecord, records};
 
 use super::event::{Cause, Letter, Remedied};
+use crate::clock::now_ms;
 use crate::error::chain;
 use crate::plan::FlowPlan;
 
@@ -86,7 +86,6 @@ fn new_records(plan: &FlowPlan, letter: &Letter) -> Result<Vec<NewRecord>, Strin
     let batch = batch.ok_or("the record is cut short")?;
     let limits = Limits { max_decompressed_bytes: UNPACKED_BYTES_MAX };
     let records = records(&Entry::Batch(batch), &limits).map_err(|error| chain(&error))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let origin = |timestamp: i64| {
         [
             ("kmirror.source.cluster", plan.source.to_string()),
@@ -99,7 +98,7 @@ fn new_records(plan: &FlowPlan, letter: &Letter) -> Result<Vec<NewRecord>, Strin
         .map(|(name, value)| (Bytes::from_static(name.as_bytes()), Some(Bytes::from(value))))
     };
     let new = |record: kmirror_protocol::wire::record::Record| NewRecord {
-        timestamp: i64::try_from(now).unwrap_or(i64::MAX),
+        timestamp: now_ms(),
         key: record.key,
         value: record.value,
         headers: record.headers.into_iter().chain(origin(record.timestamp)).collect(),

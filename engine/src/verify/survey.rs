@@ -198,9 +198,7 @@ async fn traits(cluster: &Cluster, topics: &[Arc<str>]) -> Result<HashMap<Arc<st
     let described = admin::describe_topic_configs(cluster, topics).await?;
     let told = described.into_iter().filter_map(|(topic, answer)| {
         let config = answer.ok()?;
-        let value = |name: &str| {
-            config.iter().find(|entry| *entry.name == *name).and_then(|entry| entry.value.as_deref())
-        };
+        let value = |name: &str| admin::config_value(&config, name);
         let traits = Traits {
             compacts: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             stamps: value("message.timestamp.type") == Some("LogAppendTime"),

@@ -6,7 +6,7 @@ mod topics;
 
 use std::sync::Arc;
 
-pub use configs::{ConfigEntry, ConfigSource, describe_topic_configs, set_topic_config};
+pub use configs::{ConfigEntry, ConfigSource, config_value, describe_topic_configs, set_topic_config};
 pub use producers::{ActiveProducer, describe_producers};
 pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, create_topics};
 

@@ -6,7 +6,8 @@ use kmirror_tests::oracle;
 use serde_json::Value;
 
 use crate::fixture::{
-    SOON, assert_mirrored, assert_same, create, flow, produce, source, source_of, sync, target, target_of,
+    CLEANED_SOON, SOON, assert_mirrored, assert_same, create, flow, produce, source, source_of, sync, target,
+    target_of,
 };
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
@@ -122,14 +123,7 @@ fn identity_keeps_names() {
 
 #[test]
 fn offsets_with_gaps_after_compaction() {
-    let settings = [
-        "cleanup.policy=compact",
-        "min.cleanable.dirty.ratio=0.01",
-        "segment.ms=200",
-        "min.compaction.lag.ms=0",
-        "delete.retention.ms=100",
-    ];
-    create("gaps", 1, &settings);
+    create("gaps", 1, &CLEANED_SOON);
     for (codec, first) in [("none", "0"), ("lz4", "2000"), ("zstd", "4000")] {
         let options = ["--case", "tombstones", "--records", "2000", "--first", first, "--codec", codec];
         produce("gaps", &options);

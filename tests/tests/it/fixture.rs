@@ -11,6 +11,15 @@ use kmirror_tests::process::Process;
 /// How long a small mirror run may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// Settings of a topic whose log is cleaned as soon as may be.
+pub(crate) const CLEANED_SOON: [&str; 5] = [
+    "cleanup.policy=compact",
+    "min.cleanable.dirty.ratio=0.01",
+    "segment.ms=200",
+    "min.compaction.lag.ms=0",
+    "delete.retention.ms=100",
+];
+
 /// The shared source cluster of that release, started at its first use.
 pub(crate) fn source_of(version: Version) -> &'static KafkaCluster {
     static CLUSTERS: Shared = Shared::new();
@@ -70,6 +79,11 @@ pub(crate) fn flow(alias: &str, topics: &str) -> Properties {
 /// Creates `topic` at the shared source.
 pub(crate) fn create(topic: &str, partitions: i32, configs: &[&str]) {
     oracle::create_topic(&source().bootstrap(), topic, partitions, 1, configs).unwrap();
+}
+
+/// Creates `topic` at the shared target.
+pub(crate) fn create_target(topic: &str, partitions: i32, configs: &[&str]) {
+    oracle::create_topic(&target().bootstrap(), topic, partitions, 1, configs).unwrap();
 }
 
 /// Produces to `topic` at the shared source; options as `produce.py` takes them.

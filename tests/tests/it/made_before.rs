@@ -6,15 +6,12 @@ use kmirror_tests::oracle::{self, Dump};
 use serde_json::Value;
 
 use crate::fixture::{
-    SOON, assert_mirrored, create, flow, produce, source, source_of, stop, sync, target, target_of, wait_for,
+    SOON, assert_mirrored, create, create_target, flow, produce, source, source_of, stop, sync, target,
+    target_of, wait_for,
 };
 
 const CODECS: &str = "none,gzip,snappy,lz4,zstd";
 const RECORD_BYTES_MAX: u64 = 20_000;
-
-fn create_target(topic: &str, partitions: i32, configs: &[&str]) {
-    oracle::create_topic(&target().bootstrap(), topic, partitions, 1, configs).unwrap();
-}
 
 fn stored(cluster: &KafkaCluster, topic: &str) -> Vec<Value> {
     let directory = cluster.data(1).unwrap().join(format!("{topic}-0"));

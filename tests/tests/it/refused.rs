@@ -3,12 +3,9 @@
 use kmirror_tests::kmirror;
 use kmirror_tests::oracle;
 
-use crate::fixture::{SOON, assert_mirrored, create, flow, produce, stop, sync, target, wait_for};
-
-/// A topic at the target made beforehand.
-fn create_target(topic: &str, configs: &[&str]) {
-    oracle::create_topic(&target().bootstrap(), topic, 1, 1, configs).unwrap();
-}
+use crate::fixture::{
+    SOON, assert_mirrored, create, create_target, flow, produce, stop, sync, target, wait_for,
+};
 
 /// Ten records, the last of 900 KB.
 fn produce_large(topic: &str) {
@@ -21,7 +18,7 @@ fn a_record_too_large_stops_its_partition_with_the_reason() {
     produce_large("oversized");
     create("oversized-not", 1, &[]);
     produce("oversized-not", &["--records", "50"]);
-    create_target("stops.oversized", &["max.message.bytes=500000"]);
+    create_target("stops.oversized", 1, &["max.message.bytes=500000"]);
     let mirror = kmirror::start_run(&flow("stops", "oversized.*"), &[]).unwrap();
     mirror.wait_until("it stopped the partition", SOON, || mirror.stderr().contains("stopped: ")).unwrap();
     let text = mirror.stderr();
@@ -34,7 +31,7 @@ fn a_record_too_large_stops_its_partition_with_the_reason() {
 #[test]
 fn a_record_too_large_raises_the_limit_where_that_is_wanted() {
     produce_large("raised");
-    create_target("raises.raised", &["max.message.bytes=500000"]);
+    create_target("raises.raised", 1, &["max.message.bytes=500000"]);
     sync(&flow("raises", "raised").with("kmirror.raise.max.message.bytes", "true"));
     assert_mirrored("raises", "raised");
     let settings = oracle::topic_settings(&target().bootstrap(), "raises.raised").unwrap();
@@ -44,7 +41,7 @@ fn a_record_too_large_raises_the_limit_where_that_is_wanted() {
 #[test]
 fn a_record_too_large_goes_to_the_dead_letter_topic_where_that_is_wanted() {
     produce_large("letters");
-    create_target("lays.letters", &["max.message.bytes=500000"]);
+    create_target("lays.letters", 1, &["max.message.bytes=500000"]);
     let lettered = sync(&flow("lays", "letters").with("kmirror.on.refused.records", "dead-letter"));
     assert!(lettered.stderr.contains("went to the dead-letter topic"), "{}", lettered.stderr);
     let found = oracle::dump(&target().bootstrap(), "lays.letters", &[]).unwrap();
@@ -70,8 +67,8 @@ fn timestamps_that_the_target_refuses() {
         &[&crate::fixture::source().bootstrap(), "times", "--records", "40", "--now", "--codec", "lz4"],
     )
     .unwrap();
-    create_target("late.times", &["message.timestamp.before.max.ms=3600000"]);
-    create_target("lost.times", &["message.timestamp.before.max.ms=3600000"]);
+    create_target("late.times", 1, &["message.timestamp.before.max.ms=3600000"]);
+    create_target("lost.times", 1, &["message.timestamp.before.max.ms=3600000"]);
     let mirror = kmirror::start_run(&flow("late", "times"), &[]).unwrap();
     mirror.wait_until("it stopped the partition", SOON, || mirror.stderr().contains("stopped: ")).unwrap();
     assert!(mirror.stderr().contains("record at source offset 0: its timestamp"), "{}", mirror.tail(20));
@@ -87,7 +84,7 @@ fn a_target_topic_with_a_codec_of_its_own() {
     produce("codecs", &["--records", "400", "--codec", "lz4,none,snappy,gzip,zstd"]);
     for codec in ["gzip", "zstd", "lz4", "snappy", "uncompressed"] {
         let alias = format!("own-{codec}");
-        create_target(&format!("{alias}.codecs"), &[&format!("compression.type={codec}")]);
+        create_target(&format!("{alias}.codecs"), 1, &[&format!("compression.type={codec}")]);
         let synced = sync(&flow(&alias, "codecs"));
         assert!(synced.stderr.contains("other-codec"), "{}", synced.stderr);
         assert_mirrored(&alias, "codecs");

@@ -11,7 +11,9 @@ use kmirror_tests::oracle;
 use kmirror_tests::process::Signal;
 use serde_json::Value;
 
-use crate::fixture::{SOON, create, eventually, flow, produce, source, stop, sync, target, wait_for};
+use crate::fixture::{
+    CLEANED_SOON, SOON, create, eventually, flow, produce, source, stop, sync, target, wait_for,
+};
 
 fn verify(properties: &Properties, options: &[&str]) -> Finished {
     let file = properties.write(&scratch("verify").unwrap()).unwrap();
@@ -236,14 +238,7 @@ fn records_that_expired_at_either_side_are_no_differences() {
 
 #[test]
 fn what_log_cleaners_removed_is_no_difference() {
-    let settings = [
-        "cleanup.policy=compact",
-        "min.cleanable.dirty.ratio=0.01",
-        "segment.ms=200",
-        "min.compaction.lag.ms=0",
-        "delete.retention.ms=100",
-    ];
-    create("ver-gaps", 1, &settings);
+    create("ver-gaps", 1, &CLEANED_SOON);
     produce("ver-gaps", &["--case", "tombstones", "--records", "2000", "--codec", "lz4"]);
     // The target gets all before the source's cleaner comes, and keeps it.
     let properties = flow("vg", "ver-gaps").with("config.properties.exclude", "cleanup.policy,segment.ms");

@@ -42,6 +42,11 @@ pub struct ConfigEntry {
     pub read_only: bool,
 }
 
+/// The value of a setting, if the topic's settings tell it.
+pub fn config_value<'a>(config: &'a [ConfigEntry], name: &str) -> Option<&'a str> {
+    config.iter().find(|entry| *entry.name == *name)?.value.as_deref()
+}
+
 /// Where a setting comes from (Kafka class `DescribeConfigsResponse.ConfigSource`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigSource {
