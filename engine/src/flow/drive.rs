@@ -26,7 +26,7 @@ use super::link::{self, LinkRequest};
 use super::partition::{Identity, NodeId};
 use super::position::LogRange;
 use super::remedy;
-use super::workers::{self, Job, Workers};
+use super::workers::{Job, Workers};
 use crate::clock::now_ms;
 use crate::error::chain;
 use crate::ids::{SourceOffset, SourcePartition};
@@ -117,15 +117,11 @@ impl Driver {
                     debug!(%side, %node, "a request found its connection closed");
                 }
             }
-            Action::Reencode { question, entries, from, mut shape, timestamps } => {
+            Action::Reencode { question, entries, begin, mut shape, timestamps } => {
                 shape.timestamps = timestamps.map(|rules| rules.at(now_ms()));
-                let from = workers::From::One(from);
-                self.hand_over(Job { question, entries, from, shape, reply: self.sender.clone() });
-            }
-            Action::Deal { question, entries, from, mut shape, timestamps } => {
-                shape.timestamps = timestamps.map(|rules| rules.at(now_ms()));
-                let from = workers::From::Each(from);
-                self.hand_over(Job { question, entries, from, shape, reply: self.sender.clone() });
+                let job = Job { question, entries, begin, shape, reply: self.sender.clone() };
+                let workers = Arc::clone(&self.around.workers);
+                self.tasks.spawn(async move { workers.hand_over(job).await });
             }
             Action::List(slot, partition) => {
                 let cluster = self.around.source.clone();
@@ -170,11 +166,6 @@ impl Driver {
             Action::Rediscover => self.around.rediscover.notify_one(),
             Action::Note(partition, note) => self.log(&partition, &note),
         }
-    }
-
-    fn hand_over(&mut self, job: Job) {
-        let workers = Arc::clone(&self.around.workers);
-        self.tasks.spawn(async move { workers.hand_over(job).await });
     }
 
     /// Asks something beside the lane; the answer comes as an event.

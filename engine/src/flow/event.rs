@@ -134,22 +134,9 @@ pub enum Action {
         question: Question,
         /// Consecutive entries.
         entries: Vec<Entry>,
-        /// Records before this are left out.
-        from: SourceOffset,
+        /// What is left out of them, and whether they are dealt out.
+        begin: Begin,
         /// What the result must look like.
-        shape: Shape,
-        /// The target's rules for timestamps, where they are to be looked at one by one.
-        timestamps: Option<TimestampRules>,
-    },
-    /// Deal records out by key, on a worker.
-    Deal {
-        /// To be given back with the result.
-        question: Question,
-        /// Consecutive entries.
-        entries: Vec<Entry>,
-        /// For each target partition: records before this are left out.
-        from: Vec<SourceOffset>,
-        /// What the results must look like.
         shape: Shape,
         /// The target's rules for timestamps, where they are to be looked at one by one.
         timestamps: Option<TimestampRules>,
@@ -193,6 +180,15 @@ pub enum Action {
     Rediscover,
     /// For the log.
     Note(SourcePartition, Note),
+}
+
+/// Where re-encoding begins: records before are left out.
+#[derive(Debug)]
+pub enum Begin {
+    /// Here, for the one target partition.
+    At(SourceOffset),
+    /// Here for each target partition, among which the records are dealt out by key.
+    ForEach(Vec<SourceOffset>),
 }
 
 /// A record for the dead-letter topic.

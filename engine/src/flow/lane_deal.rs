@@ -14,7 +14,7 @@ use kmirror_protocol::wire::produce::ProduceEntry;
 use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::Encoded;
 
-use super::event::{Action, Question, Slot};
+use super::event::{Action, Begin, Question, Slot};
 use super::lane::Lane;
 use super::partition::{Assignment, Partition, Queued, Role, TargetSide};
 use super::rewrite::Step;
@@ -178,7 +178,8 @@ impl Lane {
         shape.max_batch_bytes = largest.unwrap_or(shape.max_batch_bytes);
         partition.job_end = entries.last().map(|entry| SourceOffset(entry.last_offset() + 1));
         partition.job_bytes = bytes;
-        self.actions.push(Action::Deal { question, entries, from, shape, timestamps });
+        let begin = Begin::ForEach(from);
+        self.actions.push(Action::Reencode { question, entries, begin, shape, timestamps });
     }
 
     pub(crate) fn dealt(&mut self, question: Question, result: Result<Vec<Vec<Encoded>>, RecordError>) {

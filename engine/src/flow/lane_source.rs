@@ -15,7 +15,7 @@ use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::Encoded;
 use uuid::Uuid;
 
-use super::event::{Action, Cause, Note, Question, Side, Slot, explain_code};
+use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::{Lane, Link};
 use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
@@ -381,7 +381,13 @@ impl Lane {
                     let timestamps = partition.rules.timestamps.filter(|_| inspect);
                     partition.job_end = entries.last().map(|entry| SourceOffset(entry.last_offset() + 1));
                     partition.job_bytes = bytes;
-                    self.actions.push(Action::Reencode { question, entries, from, shape, timestamps });
+                    self.actions.push(Action::Reencode {
+                        question,
+                        entries,
+                        begin: Begin::At(from),
+                        shape,
+                        timestamps,
+                    });
                     break;
                 }
             }

@@ -10,28 +10,19 @@ use kmirror_protocol::wire::batch::Entry;
 use kmirror_protocol::wire::reencode::{Buffers, Limits, Reencoder, Shape};
 use tokio::sync::mpsc;
 
-use super::event::{Event, Question};
-use crate::ids::SourceOffset;
+use super::event::{Begin, Event, Question};
 
 /// One batch may unpack to this much at most.
 const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 /// Jobs that wait for a thread; more wait with whoever hands them over.
 const JOBS_MAX: usize = 64;
 
-/// Records before these source offsets are left out.
-pub(crate) enum From {
-    /// One place for all.
-    One(SourceOffset),
-    /// One for each target partition, among which the records are dealt out.
-    Each(Vec<SourceOffset>),
-}
-
 /// Entries to encode again.
 pub(crate) struct Job {
     /// To be given back with the result.
     pub(crate) question: Question,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) from: From,
+    pub(crate) begin: Begin,
     pub(crate) shape: Shape,
     /// Where the result goes.
     pub(crate) reply: mpsc::Sender<Event>,
@@ -71,10 +62,10 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>, pool: Arc<BufferPool>) {
     loop {
         // One thread waits in the queue, the others wait for the lock: whoever comes first.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(Job { question, entries, from, shape, reply }) = job else { return };
-        let event = match from {
-            From::One(from) => Event::Reencoded(question, reencoder.reencode(&entries, from.0, &shape)),
-            From::Each(from) => {
+        let Some(Job { question, entries, begin, shape, reply }) = job else { return };
+        let event = match begin {
+            Begin::At(from) => Event::Reencoded(question, reencoder.reencode(&entries, from.0, &shape)),
+            Begin::ForEach(from) => {
                 let from: Vec<i64> = from.iter().map(|offset| offset.0).collect();
                 Event::Dealt(question, reencoder.deal(&entries, &from, &shape))
             }
