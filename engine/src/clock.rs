@@ -1,4 +1,4 @@
-//! The wall clock, as Kafka writes it. Pure modules must not know it: they are given the time.
+//! The wall clock, as Kafka writes it. Modules that only decide must not know it: they are given the time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
