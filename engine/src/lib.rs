@@ -13,6 +13,7 @@ pub mod flow;
 pub mod ids;
 pub mod metrics;
 mod mirror;
+pub mod offsets;
 pub mod plan;
 pub mod policy;
 pub mod progress;
