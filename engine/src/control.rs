@@ -21,6 +21,7 @@ use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings};
 use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
 use crate::flow::workers::Workers;
+use crate::jobs::{JobContext, Jobs};
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
 use crate::progress::Progress;
 use crate::status::FlowStatus;
@@ -217,6 +218,12 @@ impl Flow {
         }
         info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "mirroring");
         let driver = tokio::spawn(Driver::new(lane, around, sender.clone(), events).run());
+        let jobs = Jobs::start(&JobContext {
+            plan: Arc::clone(&self.plan),
+            clients: self.clients.clone(),
+            status: Arc::clone(&self.status),
+            stop: self.shared.stop.clone(),
+        });
         Ok(Running {
             plan: Arc::clone(&self.plan),
             stop: self.shared.stop.clone(),
@@ -225,6 +232,7 @@ impl Flow {
             events: sender,
             rediscover,
             driver,
+            jobs,
             looked: Instant::now(),
             pause: LOOK_PAUSE_MIN,
         })
@@ -261,6 +269,7 @@ struct Running {
     events: mpsc::Sender<Event>,
     rediscover: Arc<Notify>,
     driver: tokio::task::JoinHandle<()>,
+    jobs: Jobs,
     /// When topics were looked at last, and how long to wait until the next look that is not due by itself.
     looked: Instant,
     pause: Duration,
@@ -291,6 +300,7 @@ impl Running {
             warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
         }
         write_progress(&self.plan, &self.discovery, &mut self.progress).await;
+        self.jobs.ended(&self.plan.name()).await;
     }
 
     /// Looks at the topics again; what could not be done is tried again after a growing pause.

@@ -11,6 +11,7 @@ mod error;
 pub mod filter;
 pub mod flow;
 pub mod ids;
+mod jobs;
 pub mod metrics;
 mod mirror;
 pub mod plan;

@@ -274,11 +274,7 @@ pub struct Finding {
 impl Finding {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
-        match (&self.notice, &self.origin) {
-            // Somebody asked for it, and it is not only MirrorMaker 2's default.
-            (Notice::NotDone { .. }, Some(Origin::Line { .. })) => Severity::Warning,
-            _ => self.notice.severity(),
-        }
+        self.notice.severity()
     }
 }
 
@@ -321,12 +317,6 @@ pub enum Notice {
     Ignored {
         /// Why.
         reason: &'static str,
-    },
-    /// Something that MirrorMaker 2 does and this version does not.
-    #[error("not done by this version: {what}")]
-    NotDone {
-        /// What.
-        what: &'static str,
     },
     /// MirrorMaker 2 would not have read it.
     #[error("taken, though MirrorMaker 2 would ignore it here")]
@@ -397,7 +387,6 @@ impl Notice {
         match self {
             Self::OlderName { .. }
             | Self::Ignored { .. }
-            | Self::NotDone { .. }
             | Self::BeyondMirrorMaker
             | Self::SpacedArrow
             | Self::HeldToBudget { .. } => Severity::Info,

@@ -64,7 +64,6 @@ pub fn page() -> String {
     section(&mut page, "All clients", "With the role `consumer`, `producer` or `admin`.", |opt| {
         opt.scope == Scope::Client(&Role::ALL)
     });
-    not_done(&mut page);
     refused(&mut page);
     ignored(&mut page);
     page
@@ -125,19 +124,6 @@ fn kind(kind: Kind) -> String {
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Class => "class".to_owned(),
         Kind::Secret => "secret".to_owned(),
-    }
-}
-
-fn not_done(page: &mut String) {
-    page.push_str(
-        "\n## What MirrorMaker 2 does and this version does not\n\n\
-         Files that ask for it run all the same, and `kmirror plan` and the log say so.\n\n\
-         | key | default | this version |\n|---|---|---|\n",
-    );
-    for opt in keys::options() {
-        if let Status::NotDone { what } = opt.status {
-            let _ = writeln!(page, "| `{}` | `{}` | {what} |", opt.name, opt.default);
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ClientPlan, ClusterAlias};
+use super::{ClientPlan, ClusterAlias, SyncPlan};
 use crate::filter::{ConfigPropertyFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
 
@@ -120,6 +120,8 @@ pub struct FlowPlan {
     pub on_refused: OnRefused,
     /// `kmirror.dead.letter.topic`, on the target.
     pub dead_letter_topic: String,
+    /// What is kept in step beside the records.
+    pub sync: SyncPlan,
     /// How records are fetched.
     pub fetch: FetchPlan,
     /// How records are produced.

@@ -7,6 +7,7 @@ mod client;
 mod explain;
 mod flow;
 pub mod loops;
+mod sync;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -18,6 +19,11 @@ use kmirror_protocol::net::Address;
 pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
 pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
+
+pub use sync::{
+    AclPlan, CheckpointPlan, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan, OffsetSyncPlan,
+    OffsetSyncsPlace, SyncPlan,
+};
 
 use crate::config::mm2;
 use crate::config::problem::{ConfigErrors, Finding};

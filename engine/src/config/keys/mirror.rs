@@ -49,7 +49,7 @@ pub static CONFIG_PROPERTIES_EXCLUDE: Opt = Opt::used(
      message\\.timestamp\\.difference\\.max\\.ms, log\\.message\\.timestamp\\.before\\.max\\.ms, \
      log\\.message\\.timestamp\\.after\\.max\\.ms, message\\.timestamp\\.type, unclean\\.leader\\.election\\.enable, \
      min\\.insync\\.replicas",
-    "Topic settings that a new topic at the target does not get from its source.",
+    "Topic settings that a topic at the target does not get from its source.",
 )
 .older(&["config.properties.blacklist"]);
 /// Whose defaults count.
@@ -231,53 +231,7 @@ pub static RENAME_COLLISIONS: Opt = Opt::used(
 )
 .since("kmirror");
 
-const fn feature(name: &'static str, default: &'static str, what: &'static str, doc: &'static str) -> Opt {
-    Opt::used(name, Flow, Bool, default, doc).status(Status::NotDone { what })
-}
-
-/// What MirrorMaker 2 does beside mirroring records, and this version does not: the switches.
-pub static FEATURES: &[Opt] = &[
-    feature(
-        "sync.topic.configs.enabled",
-        "true",
-        "settings of topics that exist are not kept in step; new topics get their source's settings",
-        "Keeps the settings of mirrored topics in step with their source.",
-    ),
-    feature(
-        "sync.topic.acls.enabled",
-        "true",
-        "access rules of topics are not copied",
-        "Copies the access rules of topics.",
-    ),
-    feature(
-        "emit.offset-syncs.enabled",
-        "true",
-        "offset-sync topics are not written",
-        "Writes which source offset became which target offset.",
-    )
-    .since("3.5"),
-    feature(
-        "emit.checkpoints.enabled",
-        "true",
-        "checkpoints of consumer groups are not written",
-        "Writes where consumer groups stand, in target offsets.",
-    ),
-    feature(
-        "sync.group.offsets.enabled",
-        "false",
-        "offsets of consumer groups are not committed at the target",
-        "Commits consumer groups' offsets at the target.",
-    )
-    .since("2.7"),
-    feature(
-        "emit.heartbeats.enabled",
-        "true",
-        "heartbeats are not written (those of others are mirrored)",
-        "Writes heartbeats to the target.",
-    ),
-];
-
-const FILTERED: &str = "no Java class is run; kmirror has the filter of DefaultTopicFilter";
+const FILTERED: &str = "no Java class is run; kmirror has the filters of DefaultTopicFilter, DefaultGroupFilter and DefaultConfigPropertyFilter";
 const FORWARDED: &str = "no Java class is run; kmirror manages topics itself";
 const TRANSFORMED: &str =
     "kmirror does not run Connect transforms, and without them other records would arrive";
@@ -302,6 +256,7 @@ static REFUSED: &[Opt] = &[
         &["org.apache.kafka.connect.mirror.DefaultConfigPropertyFilter"],
         FILTERED,
     ),
+    refused("group.filter.class", &["org.apache.kafka.connect.mirror.DefaultGroupFilter"], FILTERED),
     refused("forwarding.admin.class", &["org.apache.kafka.clients.admin.ForwardingAdmin"], FORWARDED),
     refused("key.converter", BYTE_ARRAYS, CONVERTED),
     refused("value.converter", BYTE_ARRAYS, CONVERTED),
@@ -316,12 +271,6 @@ static REFUSED: &[Opt] = &[
     refused("transforms", &[""], TRANSFORMED),
 ];
 
-const CONFIGS: &str = "goes with sync.topic.configs.enabled, which this version does not do";
-const ACLS: &str = "goes with sync.topic.acls.enabled, which this version does not do";
-const SYNCS: &str = "goes with emit.offset-syncs.enabled, which this version does not do";
-const GROUPS: &str =
-    "goes with emit.checkpoints.enabled and sync.group.offsets.enabled, which this version does not do";
-const HEARTBEATS: &str = "goes with emit.heartbeats.enabled, which this version does not do";
 const METRICS: &str = "kmirror has no Java metrics";
 const CONNECTOR: &str = "kmirror is no Connect connector";
 const DEDICATED: &str = "a connector's key; in a file with `clusters` the aliases say it";
@@ -329,21 +278,7 @@ const NEVER: &str = "no release of MirrorMaker 2 reads it";
 
 /// Keys of MirrorMaker 2 that mean nothing here.
 static WITHOUT_MEANING: &[Opt] = &[
-    ignored("sync.topic.configs.interval.seconds", Flow, CONFIGS),
-    ignored("use.incremental.alter.configs", Flow, CONFIGS),
-    ignored("sync.topic.acls.interval.seconds", Flow, ACLS),
-    ignored("offset.lag.max", Flow, SYNCS),
-    ignored("offset-syncs.topic.*", Flow, SYNCS),
-    ignored("groups", Flow, GROUPS),
-    ignored("groups.exclude", Flow, GROUPS).older(&["groups.blacklist"]),
-    ignored("group.filter.class", Flow, GROUPS),
-    ignored("refresh.groups.enabled", Flow, GROUPS),
-    ignored("refresh.groups.interval.seconds", Flow, GROUPS),
-    ignored("emit.checkpoints.interval.seconds", Flow, GROUPS),
-    ignored("sync.group.offsets.interval.seconds", Flow, GROUPS),
-    ignored("checkpoints.topic.*", Flow, GROUPS),
-    ignored("emit.heartbeats.interval.seconds", Flow, HEARTBEATS),
-    ignored("heartbeats.topic.*", Flow, HEARTBEATS),
+    ignored("use.incremental.alter.configs", Flow, "settings are changed one by one (KIP-894)"),
     ignored("metric.reporters", Flow, METRICS),
     ignored("metric.names.formats", Flow, METRICS),
     ignored("add.source.alias.to.metrics", Flow, METRICS),
@@ -405,5 +340,5 @@ pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
         &MM2_RULES,
         &ALLOW_SAME_CLUSTER,
     ];
-    used.into_iter().chain(FEATURES).chain(REFUSED).chain(WITHOUT_MEANING)
+    used.into_iter().chain(REFUSED).chain(WITHOUT_MEANING)
 }

@@ -6,6 +6,7 @@
 mod clients;
 mod mirror;
 mod security;
+mod sync;
 mod worker;
 
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 pub use clients::*;
 pub use mirror::*;
 pub use security::*;
+pub use sync::*;
 pub use worker::*;
 
 /// Where a key may stand.
@@ -93,11 +95,6 @@ pub enum Kind {
 pub enum Status {
     /// It has its effect.
     Used,
-    /// It switches something on that this version does not do.
-    NotDone {
-        /// What it would switch on.
-        what: &'static str,
-    },
     /// It is accepted and means nothing here.
     Ignored {
         /// Why.
@@ -181,7 +178,12 @@ const fn ignored(name: &'static str, scope: Scope, reason: &'static str) -> Opt 
 
 /// Every row, in the order of the reference page.
 static TABLE: LazyLock<Vec<&'static Opt>> = LazyLock::new(|| {
-    mirror_rows().chain(worker_rows()).chain(clients_rows()).chain(security_rows()).collect()
+    mirror_rows()
+        .chain(sync_rows())
+        .chain(worker_rows())
+        .chain(clients_rows())
+        .chain(security_rows())
+        .collect()
 });
 
 /// All options.

@@ -2,10 +2,7 @@
 
 use kmirror_protocol::net::Address;
 
-use super::reader::{Reader, Sourced};
-use super::settings::{FlowName, flow_places};
-use crate::config::keys::{self, Status};
-use crate::config::origin::Origin;
+use super::reader::Reader;
 use crate::config::problem::{Notice, Problem};
 use crate::plan::loops::{Loop, find_loops};
 use crate::plan::{ClusterPlan, FlowPlan, Plan};
@@ -23,7 +20,6 @@ impl Reader<'_> {
         }
         self.check_shared_servers(plan);
         self.check_loops(plan);
-        self.check_features(plan);
     }
 
     /// What the operator may allow: an error, or the finding that it was allowed.
@@ -69,25 +65,6 @@ impl Reader<'_> {
                     self.unless_allowed(plan, Problem::Loop { path, topic }, hint);
                 }
                 Loop { topic: None, .. } => self.notice(None, Notice::PossibleLoop { path }, None),
-            }
-        }
-    }
-
-    /// Tells what MirrorMaker 2 would do beside mirroring records, once for each thing.
-    fn check_features(&mut self, plan: &Plan) {
-        for opt in keys::FEATURES {
-            let Status::NotDone { what } = opt.status else { continue };
-            let mut asked_for: Option<Origin> = None;
-            for flow in plan.enabled_flows() {
-                let name = FlowName { source: flow.source.clone(), target: flow.target.clone() };
-                let Sourced { value, origin } = self.flag(&flow_places(&name), opt);
-                if value && asked_for.as_ref().is_none_or(|earlier| earlier.file_line().is_none()) {
-                    asked_for = Some(origin);
-                }
-            }
-            if let Some(origin) = asked_for {
-                let hint = Some(format!("`{} = false` if you do not need it", opt.name));
-                self.notice(Some(origin), Notice::NotDone { what }, hint);
             }
         }
     }

@@ -26,17 +26,19 @@ impl Reader<'_> {
         let source_admin = Owner::Flow(flow, Side::Source, Role::Admin);
         let target_admin = Owner::Flow(flow, Side::Target, Role::Admin);
         let progress_topic = worker_places(flow, &keys::OFFSET_STORAGE_TOPIC);
+        let policy = self.policy(flow, rules);
         FlowPlan {
             source: flow.source.clone(),
             target: flow.target.clone(),
             enabled,
             topics: self.topic_filter(flow, rules),
-            policy: self.policy(flow, rules),
+            sync: self.sync(flow, &policy),
+            policy,
             replicates_heartbeats: self.flow_flag(flow, &keys::HEARTBEATS_REPLICATION),
             allows_collisions: self.flow_flag(flow, &keys::RENAME_COLLISIONS),
             replication_factor: self.replicas(flow_places(flow), &keys::REPLICATION_FACTOR),
             config_filter: self.config_filter(flow),
-            refresh_topics: self.refresh_topics(flow),
+            refresh_topics: self.every(flow, &keys::REFRESH_TOPICS_ENABLED, &keys::REFRESH_TOPICS_INTERVAL),
             admin_timeout: Duration::from_millis(self.int(&flow_places(flow), &keys::ADMIN_TIMEOUT)),
             offset_flush_interval: self.offset_flush_interval(flow),
             progress_topic: self
@@ -70,7 +72,7 @@ impl Reader<'_> {
     }
 
     /// A replication factor: -1, or at least 1.
-    fn replicas(&mut self, places: super::settings::Places, opt: &'static Opt) -> i16 {
+    pub(super) fn replicas(&mut self, places: super::settings::Places, opt: &'static Opt) -> i16 {
         self.not_zero(places, opt)
     }
 
@@ -96,11 +98,6 @@ impl Reader<'_> {
             "3" => InternalTopicRules::UpTo3,
             _ => InternalTopicRules::Since4,
         }
-    }
-
-    fn refresh_topics(&mut self, flow: &FlowName) -> Option<Duration> {
-        let seconds = self.int(&flow_places(flow), &keys::REFRESH_TOPICS_INTERVAL);
-        self.flow_flag(flow, &keys::REFRESH_TOPICS_ENABLED).then_some(Duration::from_secs(seconds))
     }
 
     fn offset_flush_interval(&mut self, flow: &FlowName) -> Duration {

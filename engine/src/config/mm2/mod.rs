@@ -11,6 +11,7 @@ mod reader;
 mod review;
 mod settings;
 mod slot;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -35,7 +35,7 @@ impl Reader<'_> {
     }
 
     /// A list of patterns; an empty one where it cannot be compiled.
-    fn patterns(&mut self, flow: &FlowName, opt: &'static Opt, default: &str) -> PatternList {
+    pub(super) fn patterns(&mut self, flow: &FlowName, opt: &'static Opt, default: &str) -> PatternList {
         let Sourced { value: items, origin } = self.pattern_list(flow, opt, default);
         PatternList::compile(&items, &origin).unwrap_or_else(|errors| {
             for (pattern, error) in errors {

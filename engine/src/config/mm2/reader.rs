@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_table_are_values_of_their_kind() {
-        for opt in keys::options().filter(|opt| matches!(opt.status, Status::Used | Status::NotDone { .. })) {
+        for opt in keys::options().filter(|opt| opt.status == Status::Used) {
             let sound = match opt.kind {
                 Kind::Bool => matches!(opt.default, "true" | "false"),
                 Kind::Int { min, max } => {

@@ -71,7 +71,6 @@ impl Reader<'_> {
                     );
                 }
             }
-            Status::NotDone { .. } => {}
             Status::Used => {
                 if setting.slot.name != opt.name && !opt.name.ends_with('*') {
                     self.older_name(setting, opt);

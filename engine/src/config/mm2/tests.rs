@@ -417,22 +417,23 @@ fn ignored_keys_are_told_once_with_the_reason() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_told() {
-    let count = |lines: &str, what: &str, severity: Severity| {
-        findings(lines, severity).iter().filter(|finding| finding.contains(what)).count()
-    };
-    let told = |lines: &str, what: &str| count(lines, what, Severity::Info);
-    let warned = |lines: &str, what: &str| count(lines, what, Severity::Warning);
-    for feature in ["settings of topics", "access rules", "offset-sync topics", "checkpoints", "heartbeats"] {
-        assert_eq!(told("", feature), 1, "{feature}");
-    }
-    assert_eq!(told("", "committed at the target"), 0);
-    assert_eq!(warned("sync.group.offsets.enabled = true", "committed at the target"), 1);
-    assert_eq!(told("sync.topic.acls.enabled = false", "access rules"), 0);
-    assert_eq!(
-        warned("sync.topic.acls.enabled = false\nA->B.sync.topic.acls.enabled = true", "access rules"),
-        1
-    );
+fn what_is_kept_in_step() {
+    let of = |lines: &str| flow(lines).sync;
+    let by_default = of("");
+    assert_eq!(by_default.heartbeats.map(|plan| plan.every.as_secs()), Some(1));
+    assert_eq!(by_default.offset_syncs.map(|plan| plan.lag_max), Some(100));
+    assert_eq!(by_default.offset_syncs_at.topic, "mm2-offset-syncs.B.internal");
+    assert_eq!(by_default.checkpoints_topic, "A.checkpoints.internal");
+    assert_eq!(by_default.group_offsets, None);
+    assert!(by_default.groups.decide("payments").is_in() && !by_default.groups.decide("connect-x").is_in());
+    assert_eq!(by_default.deletions.mode, crate::plan::DeletionMode::Off);
+    let changed = of("offset-syncs.topic.location = target\nsync.topic.acls.enabled = false\n\
+                      sync.group.offsets.enabled = true\ngroups.blacklist = x\nkmirror.sync.topic.deletions = dry-run");
+    assert_eq!(changed.offset_syncs_at.topic, "mm2-offset-syncs.A.internal");
+    assert_eq!(changed.topic_acls, None);
+    assert_eq!(changed.group_offsets.map(|plan| plan.every.as_secs()), Some(60));
+    assert!(!changed.groups.decide("x").is_in() && changed.groups.decide("connect-x").is_in());
+    assert_eq!(changed.deletions.mode, crate::plan::DeletionMode::DryRun);
 }
 
 #[test]
