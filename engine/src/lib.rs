@@ -14,6 +14,7 @@ pub mod ids;
 mod jobs;
 pub mod metrics;
 mod mirror;
+pub mod offsets;
 pub mod plan;
 pub mod policy;
 pub mod progress;

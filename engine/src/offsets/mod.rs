@@ -1,0 +1,3 @@
+//! Consumer positions: what MirrorMaker 2 writes about them, and what kmirror knows more exactly.
+
+pub mod records;
