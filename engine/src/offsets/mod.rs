@@ -6,3 +6,5 @@ pub mod records;
 pub mod snapshot;
 pub mod store;
 pub mod stretch;
+mod syncs;
+pub(crate) mod syncs_job;
