@@ -10,6 +10,7 @@ mod discovery;
 mod error;
 pub mod filter;
 pub mod flow;
+mod heartbeat;
 pub mod ids;
 mod jobs;
 pub mod metrics;

@@ -1,14 +1,27 @@
-//! Topics and their settings, the cluster's identity, and who produces: the administrative calls a mirror needs.
+//! Topics and their settings, the cluster's identity, who produces and who may do what: the administrative calls a
+//! mirror needs.
 
+mod acls;
 mod configs;
 mod producers;
+mod quotas;
+mod scram;
 mod topics;
 
 use std::sync::Arc;
 
-pub use configs::{ConfigEntry, ConfigSource, config_value, describe_topic_configs, set_topic_config};
+pub use acls::{
+    AclBinding, AclOperation, AclPermission, AclResource, PatternType, create_acls, delete_acls,
+    describe_acls,
+};
+pub use configs::{
+    ConfigChange, ConfigEntry, ConfigSource, alter_topic_configs, config_value, describe_topic_configs,
+    set_topic_config,
+};
 pub use producers::{ActiveProducer, describe_producers};
-pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, create_topics};
+pub use quotas::{ClientQuota, QuotaChange, QuotaEntity, alter_client_quotas, describe_client_quotas};
+pub use scram::{ScramMechanism, ScramUser, describe_scram_users};
+pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, create_topics, delete_topics};
 
 use super::cluster::Cluster;
 use super::error::ClientError;
@@ -16,7 +29,7 @@ use crate::net::NetError;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::{DescribeClusterRequest, Request};
 
-/// Why something about a topic was refused.
+/// Why something about a topic, or another thing that is administered, was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}{}", .message.as_ref().map(|message| format!(": {message}")).unwrap_or_default())]
 pub struct TopicFault {
@@ -30,6 +43,11 @@ impl TopicFault {
     fn check(code: i16, message: Option<&str>) -> Result<(), Self> {
         let message = message.filter(|message| !message.is_empty()).map(Arc::from);
         ErrorCode::from(code).ok().map_err(|code| Self { code, message })
+    }
+
+    /// For what a broker leaves unanswered.
+    fn unanswered() -> Self {
+        Self { code: ErrorCode::UnknownServerError, message: None }
     }
 }
 

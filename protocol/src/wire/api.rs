@@ -63,16 +63,30 @@ apis! {
     ApiVersions = 18, 0..=3, flexible 3;
     /// Creates topics.
     CreateTopics = 19, 2..=7, flexible 5;
+    /// Deletes topics. Version 6 only adds deletion by id.
+    DeleteTopics = 20, 1..=5, flexible 4;
     /// Gives out producer ids. Version 6 is about two-phase commit only (KIP-939).
     InitProducerId = 22, 0..=5, flexible 2;
     /// The end offset of a leader epoch, to find where a log was truncated (KIP-320).
     OffsetForLeaderEpoch = 23, 2..=4, flexible 4;
+    /// Who may do what. Version 1 (Kafka 2.0) has resource patterns (KIP-290), 3 user resources.
+    DescribeAcls = 29, 1..=3, flexible 2;
+    /// Allows or denies.
+    CreateAcls = 30, 1..=3, flexible 2;
+    /// Takes back what was allowed or denied.
+    DeleteAcls = 31, 1..=3, flexible 2;
     /// Settings of topics and brokers. Version 0 (Kafka 0.11 and 1.0) is coded by hand.
     DescribeConfigs = 32, 0..=4, flexible 4;
     /// Adds partitions.
     CreatePartitions = 37, 0..=3, flexible 2;
     /// Changes single settings (KIP-339, Kafka 2.3).
     IncrementalAlterConfigs = 44, 0..=1, flexible 1;
+    /// Limits of users, client ids and addresses (KIP-546, Kafka 2.6).
+    DescribeClientQuotas = 48, 0..=1, flexible 1;
+    /// Changes such limits.
+    AlterClientQuotas = 49, 0..=1, flexible 1;
+    /// Which users have SCRAM credentials, not what these are (KIP-554, Kafka 2.7).
+    DescribeUserScramCredentials = 50, 0..=0, flexible 0;
     /// Cluster id and brokers (Kafka 2.8).
     DescribeCluster = 60, 0..=2, flexible 0;
     /// Who writes to a partition and how far (KIP-664, Kafka 2.8).

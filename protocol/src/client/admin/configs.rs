@@ -20,9 +20,11 @@ use crate::wire::messages::{DescribeConfigsRequest, IncrementalAlterConfigsReque
 
 /// The number of topics among resources (Kafka class `ConfigResource`).
 const TOPIC: i8 = 2;
-/// The number of the operation that sets a value (Kafka class `AlterConfigOp.OpType`).
+/// The numbers of operations (Kafka class `AlterConfigOp.OpType`).
 const SET: i8 = 0;
-/// How many topics one request asks for at most: an answer holds some forty settings of each.
+const DELETE: i8 = 1;
+/// How many topics one request is about at most: an answer holds some forty settings of each, and a controller writes
+/// at most 10,000 changes in one go.
 const TOPICS_A_REQUEST: usize = 200;
 /// How long a topic that is not there may take to appear.
 const STRAGGLERS: Duration = Duration::from_secs(2);
@@ -93,7 +95,60 @@ pub async fn describe_topic_configs(
     Ok(done)
 }
 
-/// Sets one setting of a topic (IncrementalAlterConfigs, KIP-339). Brokers before 2.3 have no such request.
+/// A change of one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// The setting's key.
+    pub name: Arc<str>,
+    /// The value it is to have; none when the topic shall have no value of its own any more.
+    pub value: Option<Arc<str>>,
+}
+
+/// Changes settings of topics (IncrementalAlterConfigs, KIP-339): of one topic all or none. Each topic is answered, in
+/// their order. Brokers before 2.3 have no such request. It takes ALTER_CONFIGS on the topics.
+///
+/// # Errors
+/// [`ClientError`] when no broker can be asked.
+pub async fn alter_topic_configs(
+    cluster: &Cluster,
+    topics: &[(Arc<str>, Vec<ConfigChange>)],
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    let mut done = Vec::with_capacity(topics.len());
+    for part in topics.chunks(TOPICS_A_REQUEST) {
+        let resources = part.iter().map(|(topic, changes)| alterable(topic, changes));
+        let request = IncrementalAlterConfigsRequest::default().with_resources(resources.collect());
+        let response = cluster.call_controller(request).await?;
+        let mut answers: HashMap<&str, Result<(), TopicFault>> = response
+            .responses
+            .iter()
+            .map(|one| {
+                let fault = TopicFault::check(one.error_code, one.error_message.as_deref());
+                (one.resource_name.as_str(), fault)
+            })
+            .collect();
+        done.extend(part.iter().map(|(topic, _)| {
+            let answer = answers.remove(&**topic).unwrap_or_else(|| Err(TopicFault::unanswered()));
+            (Arc::clone(topic), answer)
+        }));
+    }
+    Ok(done)
+}
+
+fn alterable(topic: &Arc<str>, changes: &[ConfigChange]) -> AlterConfigsResource {
+    let text = |text: &Arc<str>| StrBytes::from_string(text.to_string());
+    let configs = changes.iter().map(|change| {
+        AlterableConfig::default()
+            .with_name(text(&change.name))
+            .with_config_operation(if change.value.is_some() { SET } else { DELETE })
+            .with_value(change.value.as_ref().map(text))
+    });
+    AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(text(topic))
+        .with_configs(configs.collect())
+}
+
+/// Sets one setting of a topic, see [`alter_topic_configs`].
 ///
 /// # Errors
 /// [`ClientError`] when no broker can be asked; the fault when the topic's setting is refused.
@@ -103,22 +158,9 @@ pub async fn set_topic_config(
     name: &str,
     value: &str,
 ) -> Result<Result<(), TopicFault>, ClientError> {
-    let text = |text: &str| StrBytes::from_string(text.to_owned());
-    let setting = AlterableConfig::default()
-        .with_name(text(name))
-        .with_config_operation(SET)
-        .with_value(Some(text(value)));
-    let resource = AlterConfigsResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(text(topic))
-        .with_configs(vec![setting]);
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-    let response = cluster.call_controller(request).await?;
-    let missing = Err(TopicFault { code: ErrorCode::UnknownServerError, message: None });
-    Ok(response
-        .responses
-        .first()
-        .map_or(missing, |one| TopicFault::check(one.error_code, one.error_message.as_deref())))
+    let change = ConfigChange { name: name.into(), value: Some(value.into()) };
+    let answers = alter_topic_configs(cluster, &[(Arc::clone(topic), vec![change])]).await?;
+    Ok(answers.into_iter().next().map_or_else(|| Err(TopicFault::unanswered()), |(_, answer)| answer))
 }
 
 type Described = HashMap<Arc<str>, Result<Vec<ConfigEntry>, TopicFault>>;

@@ -1,4 +1,4 @@
-//! Creating topics and partitions.
+//! Creating topics and partitions, deleting topics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::wire::messages::parts::create_partitions_request::CreatePartitionsTop
 use crate::wire::messages::parts::create_partitions_response::CreatePartitionsTopicResult;
 use crate::wire::messages::parts::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::wire::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, StrBytes,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, DeleteTopicsRequest, StrBytes,
 };
 
 /// How many topics one request creates at most: more could take a controller longer than a request may.
@@ -147,6 +147,44 @@ pub async fn create_partitions(
     Ok(done)
 }
 
+/// Deletes topics. Each is answered; what the cluster cannot do now is tried again until `timeout`. One that is not
+/// there is no fault. It takes DELETE on the topics.
+///
+/// # Errors
+/// [`ClientError`] when the controller cannot be asked.
+pub async fn delete_topics(
+    cluster: &Cluster,
+    topics: &[Arc<str>],
+    timeout: Duration,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    let request = |topics: &[&Arc<str>], timeout_ms| {
+        DeleteTopicsRequest::default()
+            .with_topic_names(topics.iter().map(|topic| name(topic)).collect())
+            .with_timeout_ms(timeout_ms)
+    };
+    let mut done = Vec::with_capacity(topics.len());
+    for part in topics.chunks(TOPICS_A_REQUEST) {
+        let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
+        while let Some((topics, timeout_ms)) = attempts.next() {
+            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
+                Ok(response) => response,
+                Err(error) => {
+                    attempts.failed(error).await?;
+                    continue;
+                }
+            };
+            let answers = response.responses.iter().filter_map(|topic| {
+                let gone = ErrorCode::from(topic.error_code) == ErrorCode::UnknownTopicOrPartition;
+                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
+                Some((topic.name.as_ref()?.as_str(), if gone { Ok(()) } else { fault }))
+            });
+            attempts.take(answers.collect(), |topic| topic).await?;
+        }
+        done.extend(attempts.done);
+    }
+    Ok(done)
+}
+
 /// What a broker that knows no such request would say to it.
 fn absent(topics: &[&NewPartitions]) -> Vec<CreatePartitionsTopicResult> {
     let refused =
@@ -214,8 +252,7 @@ impl<'a, T> Attempts<'a, T> {
         let (mut refresh, mut passing) = (false, Vec::new());
         for topic in open {
             let answer = answers.iter().find(|(answered, _)| *answered == &**name(topic));
-            let unanswered = TopicFault { code: ErrorCode::UnknownServerError, message: None };
-            let answer = answer.map_or(Err(unanswered), |(_, answer)| answer.clone());
+            let answer = answer.map_or_else(|| Err(TopicFault::unanswered()), |(_, answer)| answer.clone());
             match answer.as_ref().err().map(|fault| decide(fault.code)) {
                 Some(action @ (Action::Retry | Action::RefreshAndRetry)) => {
                     refresh |= action == Action::RefreshAndRetry;

@@ -25,6 +25,13 @@ requests! {
     CreateTopicsRequest, CreateTopics, CREATE_TOPICS;
     CreatePartitionsRequest, CreatePartitions, CREATE_PARTITIONS;
     IncrementalAlterConfigsRequest, IncrementalAlterConfigs, INCREMENTAL_ALTER_CONFIGS;
+    DeleteTopicsRequest, DeleteTopics, DELETE_TOPICS;
+    DescribeAclsRequest, DescribeAcls, DESCRIBE_ACLS;
+    CreateAclsRequest, CreateAcls, CREATE_ACLS;
+    DeleteAclsRequest, DeleteAcls, DELETE_ACLS;
+    DescribeClientQuotasRequest, DescribeClientQuotas, DESCRIBE_CLIENT_QUOTAS;
+    AlterClientQuotasRequest, AlterClientQuotas, ALTER_CLIENT_QUOTAS;
+    DescribeUserScramCredentialsRequest, DescribeUserScramCredentials, DESCRIBE_USER_SCRAM_CREDENTIALS;
     DescribeClusterRequest, DescribeCluster, DESCRIBE_CLUSTER;
     DescribeProducersRequest, DescribeProducers, DESCRIBE_PRODUCERS;
     FindCoordinatorRequest, FindCoordinator, FIND_COORDINATOR;

@@ -5,14 +5,21 @@ mod groups;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_protocol::messages::create_acls_response::AclCreationResult;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_acls_response::{DeleteAclsFilterResult, DeleteAclsMatchingAcl};
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::describe_acls_response::{AclDescription, DescribeAclsResource};
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
+};
+use kafka_protocol::messages::describe_user_scram_credentials_response::{
+    CredentialInfo, DescribeUserScramCredentialsResult,
 };
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::list_offsets_response::{
@@ -58,6 +65,13 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
         ApiKey::IncrementalAlterConfigs => encoded(&incremental_alter_configs(), version),
         ApiKey::DescribeConfigs if version == 0 => Bytes::from_static(DESCRIBE_CONFIGS_V0),
         ApiKey::DescribeConfigs => encoded(&describe_configs(version), version),
+        ApiKey::DeleteTopics => encoded(&delete_topics(version), version),
+        ApiKey::DescribeAcls => encoded(&describe_acls(), version),
+        ApiKey::CreateAcls => encoded(&create_acls(), version),
+        ApiKey::DeleteAcls => encoded(&delete_acls(), version),
+        ApiKey::DescribeClientQuotas => encoded(&describe_client_quotas(), version),
+        ApiKey::AlterClientQuotas => encoded(&alter_client_quotas(), version),
+        ApiKey::DescribeUserScramCredentials => encoded(&describe_user_scram_credentials(), version),
         ApiKey::DescribeCluster => encoded(&describe_cluster(version), version),
         ApiKey::DescribeProducers => encoded(&describe_producers(), version),
         ApiKey::FindCoordinator => encoded(&groups::find_coordinator(version), version),
@@ -204,6 +218,72 @@ fn describe_configs(version: i16) -> messages::DescribeConfigsResponse {
         .with_resource_name(text("orders"))
         .with_configs(vec![config]);
     messages::DescribeConfigsResponse::default().with_results(vec![result])
+}
+
+fn delete_topics(version: i16) -> messages::DeleteTopicsResponse {
+    let mut topic = DeletableTopicResult::default().with_name(Some(name("orders"))).with_error_code(3);
+    if version >= 5 {
+        topic = topic.with_error_message(Some(text("it is not there")));
+    }
+    messages::DeleteTopicsResponse::default().with_responses(vec![topic])
+}
+
+fn describe_acls() -> messages::DescribeAclsResponse {
+    let acl = AclDescription::default()
+        .with_principal(text("User:alice"))
+        .with_host(text("*"))
+        .with_operation(3)
+        .with_permission_type(3);
+    let resource = DescribeAclsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_pattern_type(3)
+        .with_acls(vec![acl]);
+    messages::DescribeAclsResponse::default()
+        .with_error_code(54)
+        .with_error_message(Some(text("no authorizer")))
+        .with_resources(vec![resource])
+}
+
+fn create_acls() -> messages::CreateAclsResponse {
+    let result = AclCreationResult::default().with_error_code(31).with_error_message(Some(text("no")));
+    messages::CreateAclsResponse::default().with_results(vec![result])
+}
+
+fn delete_acls() -> messages::DeleteAclsResponse {
+    let acl = DeleteAclsMatchingAcl::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_pattern_type(3)
+        .with_principal(text("User:alice"))
+        .with_host(text("*"))
+        .with_operation(3)
+        .with_permission_type(3);
+    let result = DeleteAclsFilterResult::default().with_matching_acls(vec![acl]);
+    messages::DeleteAclsResponse::default().with_filter_results(vec![result])
+}
+
+fn describe_client_quotas() -> messages::DescribeClientQuotasResponse {
+    use messages::describe_client_quotas_response::{EntityData, EntryData, ValueData};
+    let entity = EntityData::default().with_entity_type(text("user")).with_entity_name(None);
+    let value = ValueData::default().with_key(text("producer_byte_rate")).with_value(1.5);
+    let entry = EntryData::default().with_entity(vec![entity]).with_values(vec![value]);
+    messages::DescribeClientQuotasResponse::default().with_entries(Some(vec![entry]))
+}
+
+fn alter_client_quotas() -> messages::AlterClientQuotasResponse {
+    use messages::alter_client_quotas_response::{EntityData, EntryData};
+    let entity = EntityData::default().with_entity_type(text("ip")).with_entity_name(Some(text("10.0.0.1")));
+    let entry = EntryData::default().with_error_code(42).with_entity(vec![entity]);
+    messages::AlterClientQuotasResponse::default().with_entries(vec![entry])
+}
+
+fn describe_user_scram_credentials() -> messages::DescribeUserScramCredentialsResponse {
+    let info = CredentialInfo::default().with_mechanism(1).with_iterations(4096);
+    let result = DescribeUserScramCredentialsResult::default()
+        .with_user(text("alice"))
+        .with_credential_infos(vec![info]);
+    messages::DescribeUserScramCredentialsResponse::default().with_results(vec![result])
 }
 
 fn describe_cluster(version: i16) -> messages::DescribeClusterResponse {

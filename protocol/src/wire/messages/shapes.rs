@@ -69,6 +69,31 @@ const CONFIG: &[Field] =
 pub(super) const INCREMENTAL_ALTER_CONFIGS: &[Field] =
     &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT, INT8, TEXT])];
 
+pub(super) const DELETE_TOPICS: &[Field] = &[THROTTLE_TIME_MS, structs(&[TEXT, ERROR_CODE, TEXT.since(5)])];
+
+pub(super) const DESCRIBE_ACLS: &[Field] =
+    &[THROTTLE_TIME_MS, ERROR_CODE, TEXT, structs(&[INT8, TEXT, INT8, structs(&[TEXT, TEXT, INT8, INT8])])];
+
+pub(super) const CREATE_ACLS: &[Field] = &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT])];
+
+pub(super) const DELETE_ACLS: &[Field] =
+    &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT, structs(DELETED_ACL)])];
+
+const DELETED_ACL: &[Field] = &[ERROR_CODE, TEXT, INT8, TEXT, INT8, TEXT, TEXT, INT8, INT8];
+
+/// The kind of an entity and its name.
+const QUOTA_ENTITY: Field = structs(&[TEXT, TEXT]);
+
+/// The value of a limit is a floating-point number of eight bytes.
+pub(super) const DESCRIBE_CLIENT_QUOTAS: &[Field] =
+    &[THROTTLE_TIME_MS, ERROR_CODE, TEXT, structs(&[QUOTA_ENTITY, structs(&[TEXT, INT64])])];
+
+pub(super) const ALTER_CLIENT_QUOTAS: &[Field] =
+    &[THROTTLE_TIME_MS, structs(&[ERROR_CODE, TEXT, QUOTA_ENTITY])];
+
+pub(super) const DESCRIBE_USER_SCRAM_CREDENTIALS: &[Field] =
+    &[THROTTLE_TIME_MS, ERROR_CODE, TEXT, structs(&[TEXT, ERROR_CODE, TEXT, structs(&[INT8, INT32])])];
+
 pub(super) const DESCRIBE_CLUSTER: &[Field] = &[
     THROTTLE_TIME_MS,
     ERROR_CODE,

@@ -24,6 +24,15 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
             decode_response::<IncrementalAlterConfigsRequest>(version, body).is_ok()
         }
         ApiKey::DescribeConfigs => decode_response::<DescribeConfigsRequest>(version, body).is_ok(),
+        ApiKey::DeleteTopics => decode_response::<DeleteTopicsRequest>(version, body).is_ok(),
+        ApiKey::DescribeAcls => decode_response::<DescribeAclsRequest>(version, body).is_ok(),
+        ApiKey::CreateAcls => decode_response::<CreateAclsRequest>(version, body).is_ok(),
+        ApiKey::DeleteAcls => decode_response::<DeleteAclsRequest>(version, body).is_ok(),
+        ApiKey::DescribeClientQuotas => decode_response::<DescribeClientQuotasRequest>(version, body).is_ok(),
+        ApiKey::AlterClientQuotas => decode_response::<AlterClientQuotasRequest>(version, body).is_ok(),
+        ApiKey::DescribeUserScramCredentials => {
+            decode_response::<DescribeUserScramCredentialsRequest>(version, body).is_ok()
+        }
         ApiKey::DescribeCluster => decode_response::<DescribeClusterRequest>(version, body).is_ok(),
         ApiKey::DescribeProducers => decode_response::<DescribeProducersRequest>(version, body).is_ok(),
         ApiKey::FindCoordinator => decode_response::<FindCoordinatorRequest>(version, body).is_ok(),
