@@ -20,6 +20,8 @@ pub(crate) struct JobContext {
     pub(crate) clients: Clients,
     pub(crate) status: Arc<FlowStatus>,
     pub(crate) stop: CancellationToken,
+    /// Comes after `stop`, when nothing is in flight any more: what is left to say is said then.
+    pub(crate) drained: CancellationToken,
 }
 
 /// The jobs of one flow.
