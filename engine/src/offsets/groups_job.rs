@@ -242,7 +242,10 @@ impl GroupsJob {
             self.round(Which::All, true, true).await;
         };
         if tokio::time::timeout(LAST_ROUND, last).await.is_err() {
-            warn!(flow = self.flow, "the positions of groups were not all written in {LAST_ROUND:?} at the end");
+            warn!(
+                flow = self.flow,
+                "the positions of groups were not all written in {LAST_ROUND:?} at the end"
+            );
         }
     }
 

@@ -32,9 +32,7 @@ impl Moved {
                 let decided = self.undecided.remove(&batch.header.producer_id);
                 return decided.into_iter().flatten().for_each(each);
             }
-            Entry::Batch(batch) => {
-                batch.header.is_transactional().then_some(batch.header.producer_id)
-            }
+            Entry::Batch(batch) => batch.header.is_transactional().then_some(batch.header.producer_id),
             _ => None,
         };
         // A batch that cannot be read says nothing; the next poll finds what it would have said.
@@ -68,7 +66,7 @@ fn group_of(record: &Record) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use kmirror_protocol::wire::batch::{Codec, Entries, Stamp};
+    use kmirror_protocol::wire::batch::{Codec, Entries};
     use kmirror_protocol::wire::record::{NewRecord, build_batch};
 
     use super::*;
@@ -87,8 +85,8 @@ mod tests {
             |key: &Vec<u8>| NewRecord { key: Some(Bytes::from(key.clone())), ..NewRecord::default() };
         let records: Vec<NewRecord> = keys.iter().map(record).collect();
         let encoded = build_batch(&records, Codec::None).unwrap();
-        let stamp = Stamp { producer_id, producer_epoch: 0, base_sequence: 0 };
-        let mut header = encoded.header.stamped(encoded.payload.len(), stamp);
+        let mut header = encoded.header;
+        header.producer_id = producer_id;
         header.attributes |= attributes;
         let header = header.with_crc_over(&encoded.payload).to_bytes();
         let bytes = [&header[..], &encoded.payload].concat();

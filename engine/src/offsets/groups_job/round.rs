@@ -281,7 +281,9 @@ impl GroupsJob {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let text = match code {
                 ErrorCode::GroupAuthorizationFailed => {
-                    format!("groups are not {done}: {some}{more}; it takes the right {right} for them on cluster {on}")
+                    format!(
+                        "groups are not {done}: {some}{more}; it takes the right {right} for them on cluster {on}"
+                    )
                 }
                 ErrorCode::TopicAuthorizationFailed => format!(
                     "positions in topics are not {done}: {some}{more}; it takes the right {right} for them on cluster \
@@ -302,8 +304,7 @@ fn find<'a>(
     mirrored: &'a Mirrored,
     position: &CommittedOffset,
 ) -> Option<(SourcePartition, &'a Arc<PartitionStatus>)> {
-    let partition =
-        SourcePartition { topic: Arc::clone(&position.topic), partition: position.partition };
+    let partition = SourcePartition { topic: Arc::clone(&position.topic), partition: position.partition };
     let status = mirrored.get(&partition).filter(|_| position.offset >= 0)?;
     Some((partition, status))
 }
