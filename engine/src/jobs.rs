@@ -11,10 +11,10 @@ use tracing::warn;
 use crate::clients::Clients;
 use crate::plan::FlowPlan;
 use crate::status::FlowStatus;
+use crate::sync;
 
 /// What a job gets. It runs until `stop`, ends soon after it, logs what fails and tries again at its next turn.
 #[derive(Clone)]
-#[allow(dead_code)]
 pub(crate) struct JobContext {
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) clients: Clients,
@@ -28,8 +28,10 @@ pub(crate) struct Jobs(JoinSet<()>);
 
 impl Jobs {
     /// Starts what the plan asks for.
-    pub(crate) fn start(_context: &JobContext) -> Self {
-        Self::default()
+    pub(crate) fn start(context: &JobContext) -> Self {
+        let mut jobs = JoinSet::new();
+        sync::start(context, &mut jobs);
+        Self(jobs)
     }
 
     /// Waits until all have ended, after `stop`.
