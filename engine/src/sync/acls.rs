@@ -31,7 +31,7 @@ impl fmt::Display for NotCopied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "it is about the cluster itself, its users or its tokens",
-            Self::RenamedPrefix => "kmirror.rename cannot be applied to the beginning of a name",
+            Self::RenamedPrefix => "kmirror.rename.regex cannot be applied to the beginning of a name",
             Self::EveryTopic => {
                 "it is about every topic (`*`), which has no counterpart among single topics; kmirror.sync.acls=all \
                  makes it one about their prefix"

@@ -169,7 +169,7 @@ mod tests {
         let identity = "replication.policy.class = org.apache.kafka.connect.mirror.IdentityReplicationPolicy\ntopics.exclude = x\n";
         let mirrored = ["kept", "__consumer_offsets", "mm2-configs.b.internal"];
         assert!(found(identity, &["kept"], &mirrored, &mirrored, &[]).is_empty());
-        let merged = "kmirror.rename.pattern = (.*)-[0-9]\nkmirror.rename.replacement = $1\nkmirror.rename.allow.collisions = true\n";
+        let merged = "kmirror.rename.regex = (.*)-[0-9]\nkmirror.rename.replacement = $1\nkmirror.rename.allow.collisions = true\n";
         assert!(found(merged, &["t-1"], &["t"], &["t-1", "t-2"], &[]).is_empty(), "t-1 goes there too");
         assert_eq!(found(merged, &["u-1"], &["t", "u"], &["u-1", "t-2"], &[]), ["t"]);
     }

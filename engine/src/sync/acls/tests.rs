@@ -101,7 +101,7 @@ fn all_kinds() {
 
 #[test]
 fn prefixes_cannot_be_renamed_by_expression() {
-    let rename = format!("{ALL}kmirror.rename.pattern = (.*)\nkmirror.rename.replacement = x-$1\n");
+    let rename = format!("{ALL}kmirror.rename.regex = (.*)\nkmirror.rename.replacement = x-$1\n");
     let source = ["TOPIC PREFIXED team- READ ALLOW", "TOPIC LITERAL t READ ALLOW"];
     let expected = vec!["TOPIC LITERAL x-t READ ALLOW".to_owned()];
     assert_eq!(translated(&rename, &source, &[]), (expected, vec![NotCopied::RenamedPrefix]));
