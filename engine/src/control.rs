@@ -22,6 +22,7 @@ use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
 use crate::flow::workers::Workers;
 use crate::jobs::{JobContext, Jobs};
+use crate::offsets::store::MapStore;
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
 use crate::progress::Progress;
 use crate::status::FlowStatus;
@@ -128,6 +129,9 @@ const LOOK_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The same at most, when what is missing stays missing.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// How often offset maps are written down: commands that run beside the mirror read them.
+const KEEP_MAPS_EVERY: Duration = Duration::from_secs(5);
+
 /// One flow that is to run.
 pub(crate) struct Flow {
     pub(crate) shared: Shared,
@@ -185,7 +189,10 @@ impl Flow {
                 ProgressStore::open(&self.plan, target, target_admin, &target_metadata).await?,
             )
         };
-        let (identity, progress) = tokio::try_join!(identity, progress)?;
+        let maps = async {
+            Ok::<_, StartError>(MapStore::open(&self.plan, target, target_admin, &target_metadata).await?)
+        };
+        let (identity, progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
         let lane = Lane::new(
             self.lane_options(),
             identity.into(),
@@ -198,7 +205,7 @@ impl Flow {
             target_admin.clone(),
             Arc::clone(&self.status),
         );
-        let changes = discovery.look(&progress).await?;
+        let changes = discovery.look(&progress, &mut maps).await?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let rediscover = Arc::new(Notify::new());
         let around = Surroundings {
@@ -218,21 +225,26 @@ impl Flow {
         }
         info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "mirroring");
         let driver = tokio::spawn(Driver::new(lane, around, sender.clone(), events).run());
+        let drained = CancellationToken::new();
         let jobs = Jobs::start(&JobContext {
             plan: Arc::clone(&self.plan),
             clients: self.clients.clone(),
             status: Arc::clone(&self.status),
             stop: self.shared.stop.clone(),
+            drained: drained.clone(),
         });
         Ok(Running {
             plan: Arc::clone(&self.plan),
             stop: self.shared.stop.clone(),
             discovery,
             progress,
+            maps,
+            maps_unkept: false,
             events: sender,
             rediscover,
             driver,
             jobs,
+            drained,
             looked: Instant::now(),
             pause: LOOK_PAUSE_MIN,
         })
@@ -266,10 +278,15 @@ struct Running {
     stop: CancellationToken,
     discovery: Discovery,
     progress: ProgressStore,
+    maps: MapStore,
+    /// Writing them failed the last time.
+    maps_unkept: bool,
     events: mpsc::Sender<Event>,
     rediscover: Arc<Notify>,
     driver: tokio::task::JoinHandle<()>,
     jobs: Jobs,
+    /// See [`JobContext`].
+    drained: CancellationToken,
     /// When topics were looked at last, and how long to wait until the next look that is not due by itself.
     looked: Instant,
     pause: Duration,
@@ -279,6 +296,8 @@ impl Running {
     async fn run(mut self) {
         let mut flush = tokio::time::interval(self.plan.offset_flush_interval);
         flush.reset();
+        let mut keep = tokio::time::interval(KEEP_MAPS_EVERY);
+        keep.reset();
         let refresh_every = self.plan.refresh_topics;
         let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
         refresh.reset();
@@ -290,22 +309,23 @@ impl Running {
             };
             tokio::select! {
                 () = self.stop.cancelled() => break,
+                _ = keep.tick() => self.keep_maps().await,
                 _ = flush.tick() => self.write_progress().await,
                 _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
                 () = rediscover => self.look().await,
             }
         }
-        drop(self.events);
-        if let Err(error) = self.driver.await {
+        if let Err(error) = (&mut self.driver).await {
             warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
         }
-        write_progress(&self.plan, &self.discovery, &mut self.progress).await;
+        self.drained.cancel();
+        self.write_progress().await;
         self.jobs.ended(&self.plan.name()).await;
     }
 
     /// Looks at the topics again; what could not be done is tried again after a growing pause.
     async fn look(&mut self) {
-        let looked = self.discovery.look(&self.progress).await;
+        let looked = self.discovery.look(&self.progress, &mut self.maps).await;
         self.looked = Instant::now();
         let again = looked.as_ref().map_or(true, |changes| changes.again);
         self.pause = if again { (self.pause * 2).min(LOOK_PAUSE_MAX) } else { LOOK_PAUSE_MIN };
@@ -331,7 +351,21 @@ impl Running {
         }
     }
 
+    /// Writes down the offset maps. What fails is written the next time.
+    async fn keep_maps(&mut self) {
+        let partitions = self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id));
+        let kept = self.maps.keep(partitions).await;
+        if let Err(error) = &kept
+            && !self.maps_unkept
+        {
+            warn!(flow = self.plan.name(), "{}; will be tried again", chain(error));
+        }
+        self.maps_unkept = kept.is_err();
+    }
+
+    /// Maps first: progress that is further than they are would leave positions between that nobody knows.
     async fn write_progress(&mut self) {
+        self.keep_maps().await;
         write_progress(&self.plan, &self.discovery, &mut self.progress).await;
     }
 }

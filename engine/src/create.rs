@@ -1,11 +1,14 @@
-//! Creates the target's topics. A setting that the target does not know, or whose value it does not take (the source may
-//! be older, newer, or configured otherwise), is left out and named; the topic is created all the same.
+//! Creates topics: the target's copies, and MirrorMaker 2's small topics. A setting of a copy that the target does not
+//! know, or whose value it does not take (the source may be older, newer, or configured otherwise), is left out and named;
+//! the topic is created all the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kmirror_protocol::client::admin::{self, NewTopic, TopicFault};
-use kmirror_protocol::client::{ClientError, Cluster};
+use kmirror_protocol::client::{ClientError, Cluster, Topics};
 use kmirror_protocol::wire::error::ErrorCode;
+use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::plan::FlowPlan;
@@ -62,4 +65,67 @@ async fn refused_settings(
         }
     }
     Ok(refused)
+}
+
+/// One of MirrorMaker 2's topics of one partition (`MirrorUtils.createSinglePartitionCompactedTopic`).
+pub(crate) struct CompactedTopic<'a> {
+    /// The flow that needs it, for the log.
+    pub(crate) flow: &'a str,
+    pub(crate) topic: &'a Arc<str>,
+    /// -1 leaves it to the cluster.
+    pub(crate) replication_factor: i16,
+    /// The option that says how many replicas.
+    pub(crate) option: &'static str,
+    pub(crate) timeout: Duration,
+}
+
+/// Why a compacted topic is not there.
+#[derive(Debug, Error)]
+pub(crate) enum CompactedTopicError {
+    /// The cluster refused to create it.
+    #[error("topic {topic} cannot be created on cluster {cluster}: {fault}{hint}")]
+    Refused { topic: Arc<str>, cluster: Arc<str>, fault: TopicFault, hint: String },
+    /// The cluster cannot be asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Sees to it that a topic of one partition with `cleanup.policy=compact` is there. One that exists is left as it is.
+///
+/// # Errors
+/// [`CompactedTopicError`], which says what a person can do.
+pub(crate) async fn create_compacted(
+    admin: &Cluster,
+    wanted: &CompactedTopic<'_>,
+) -> Result<(), CompactedTopicError> {
+    let &CompactedTopic { flow, topic, replication_factor, option, timeout } = wanted;
+    // Who may not create topics may use one that somebody else made.
+    let metadata = admin.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
+    if metadata.topics.get(topic).is_some_and(|topic| topic.error.is_none()) {
+        return Ok(());
+    }
+    let new = NewTopic {
+        name: Arc::clone(topic),
+        partitions: 1,
+        replication_factor,
+        configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
+    };
+    match only(admin::create_topics(admin, &[new], timeout).await?) {
+        Ok(()) => info!(flow, topic = &**topic, cluster = &**admin.alias(), "topic created"),
+        Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
+        Err(fault) => {
+            let hint = match fault.code {
+                ErrorCode::InvalidReplicationFactor => {
+                    format!(" (if the cluster has fewer brokers than replicas, set {option})")
+                }
+                ErrorCode::TopicAuthorizationFailed | ErrorCode::ClusterAuthorizationFailed => {
+                    " (the right CREATE is missing, for the topic or for the cluster)".to_owned()
+                }
+                _ => String::new(),
+            };
+            let (topic, cluster) = (Arc::clone(topic), Arc::clone(admin.alias()));
+            return Err(CompactedTopicError::Refused { topic, cluster, fault, hint });
+        }
+    }
+    Ok(())
 }

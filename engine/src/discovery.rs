@@ -20,6 +20,9 @@ use crate::flow::partition::Assignment;
 use crate::flow::position::{self, LogRange, Loss};
 use crate::flow::rewrite::TargetRules;
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::offsets::map::OffsetMap;
+use crate::offsets::store::MapStore;
+use crate::offsets::stretch::Settled;
 use crate::plan::{
     AutoOffsetReset, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
 };
@@ -59,6 +62,12 @@ struct Known {
     partitions: Vec<Arc<PartitionStatus>>,
 }
 
+/// What is known of earlier runs.
+struct Before<'a> {
+    progress: &'a ProgressStore,
+    maps: &'a mut MapStore,
+}
+
 /// A topic that goes to the target.
 struct Wanted {
     source: Arc<Topic>,
@@ -94,7 +103,11 @@ impl Discovery {
     }
 
     /// Looks at both clusters and returns what the lane has to change.
-    pub(crate) async fn look(&mut self, progress: &ProgressStore) -> Result<Changes, ClientError> {
+    pub(crate) async fn look(
+        &mut self,
+        progress: &ProgressStore,
+        maps: &mut MapStore,
+    ) -> Result<Changes, ClientError> {
         let (source, target) =
             tokio::try_join!(self.source.refresh(Topics::All), self.target.refresh(Topics::All))?;
         let mut changes = Changes::default();
@@ -102,7 +115,7 @@ impl Discovery {
         let wanted = self.wanted(&source, &target, progress);
         let ready = self.prepare_target(wanted, &target, &mut changes).await?;
         let rules = self.rules(&ready).await?;
-        self.assign_new(ready, &rules, progress, &mut changes).await?;
+        self.assign_new(ready, &rules, Before { progress, maps }, &mut changes).await?;
         self.first = false;
         self.status.set_discovered();
         Ok(changes)
@@ -322,7 +335,7 @@ impl Discovery {
         &mut self,
         topics: Vec<Wanted>,
         rules: &HashMap<Arc<str>, TargetRules>,
-        progress: &ProgressStore,
+        mut before: Before<'_>,
         changes: &mut Changes,
     ) -> Result<(), ClientError> {
         let new: Vec<SourcePartition> = topics
@@ -349,7 +362,7 @@ impl Discovery {
                     changes.again = true;
                     break;
                 };
-                changes.assign.extend(self.assign(&topic, partition, *range, rules, progress));
+                changes.assign.extend(self.assign(&topic, partition, *range, rules, &mut before));
             }
         }
         Ok(())
@@ -361,20 +374,22 @@ impl Discovery {
         partition: SourcePartition,
         range: LogRange,
         rules: TargetRules,
-        progress: &ProgressStore,
+        before: &mut Before<'_>,
     ) -> Option<Assignment> {
         // What appears while mirroring runs is new as a whole: leaving out its first records would lose them.
         let from_latest = self.first && self.plan.start == AutoOffsetReset::Latest;
-        let written = progress.get(&partition);
+        let written = before.progress.get(&partition);
         let mirrored = self
             .mirrored_of_old_topic(&partition)
             .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
         let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest);
+        let kept = before.maps.take(&partition, topic.source.id);
         let status = Arc::new(PartitionStatus::new(
             partition.clone(),
             Arc::clone(&topic.target_topic),
             start,
             range.latest,
+            self.offset_map(kept, mirrored, topic.source.id, start),
         ));
         let epoch =
             written.filter(|progress| progress.next == start).and_then(|progress| progress.leader_epoch);
@@ -407,6 +422,25 @@ impl Discovery {
             rules,
             status,
         })
+    }
+
+    /// The offset map to go on with: what was mirrored unseen is unknown in it.
+    fn offset_map(
+        &self,
+        kept: Option<OffsetMap>,
+        mirrored: Option<(SourceOffset, Option<Uuid>)>,
+        topic_id: Option<Uuid>,
+        start: SourceOffset,
+    ) -> OffsetMap {
+        let mut map = kept.unwrap_or_else(|| OffsetMap::new(self.plan.sync.offset_map_segments));
+        let of_this_topic = |id: &Option<Uuid>| id.is_none() || topic_id.is_none() || *id == topic_id;
+        if let Some((next, _)) = mirrored.filter(|(_, id)| of_this_topic(id)) {
+            map.resume(next);
+            if start < next {
+                map.apply(Settled::CutOff(start));
+            }
+        }
+        map
     }
 
     /// How far the partition was mirrored of a topic of the same name that is gone.

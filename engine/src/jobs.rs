@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::clients::Clients;
+use crate::offsets::syncs_job;
 use crate::plan::FlowPlan;
 use crate::status::FlowStatus;
 use crate::sync;
@@ -20,6 +21,8 @@ pub(crate) struct JobContext {
     pub(crate) clients: Clients,
     pub(crate) status: Arc<FlowStatus>,
     pub(crate) stop: CancellationToken,
+    /// Comes after `stop`, when nothing is in flight any more: what is left to say is said then.
+    pub(crate) drained: CancellationToken,
 }
 
 /// The jobs of one flow.
@@ -29,9 +32,12 @@ pub(crate) struct Jobs(JoinSet<()>);
 impl Jobs {
     /// Starts what the plan asks for.
     pub(crate) fn start(context: &JobContext) -> Self {
-        let mut jobs = JoinSet::new();
-        sync::start(context, &mut jobs);
-        Self(jobs)
+        let mut jobs = Self::default();
+        if let Some(plan) = context.plan.sync.offset_syncs {
+            jobs.0.spawn(syncs_job::run(context.clone(), plan));
+        }
+        sync::start(context, &mut jobs.0);
+        jobs
     }
 
     /// Waits until all have ended, after `stop`.

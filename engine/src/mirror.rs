@@ -11,6 +11,7 @@ use tracing::error;
 use crate::clients::Clients;
 use crate::control::{Flow, Refusal, SeenClusters, Shared};
 use crate::flow::workers::Workers;
+use crate::heartbeat;
 use crate::metrics;
 use crate::plan::Plan;
 use crate::status::{FlowStatus, Status};
@@ -39,7 +40,7 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Starts every enabled flow of the plan. Must be called inside a tokio runtime with I/O and time enabled.
+    /// Starts every enabled flow of the plan, and its heartbeats. Must be called inside a tokio runtime with I/O and time enabled.
     ///
     /// Returns at once: whether and how the flows run is in [`Mirror::status`].
     ///
@@ -68,6 +69,13 @@ impl Mirror {
                 status: flow_status,
             };
             flows.spawn(flow.run());
+        }
+        for heartbeats in plan.heartbeats.clone() {
+            let running = heartbeat::run(heartbeats, shared.stop.clone());
+            flows.spawn(async {
+                running.await;
+                Ok(())
+            });
         }
         Ok(Self { status: Arc::new(status), stop: shared.stop, flows })
     }

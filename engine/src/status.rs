@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::flow::epochs::EpochHistory;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::offsets::map::{OffsetMap, Translation};
 
 /// What a partition is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,16 +60,18 @@ pub struct PartitionStatus {
     state: AtomicU8,
     note: Mutex<Option<Arc<str>>>,
     epochs: Mutex<EpochHistory>,
+    offset_map: Mutex<OffsetMap>,
 }
 
 impl PartitionStatus {
     /// A partition whose records before `start` need no mirroring. `goal` is the end offset that
-    /// `--until-synced` waits for.
+    /// `--until-synced` waits for, `map` what is known of offsets already.
     pub fn new(
         source: SourcePartition,
         target_topic: Arc<str>,
         start: SourceOffset,
         goal: SourceOffset,
+        map: OffsetMap,
     ) -> Self {
         Self {
             source,
@@ -83,6 +86,7 @@ impl PartitionStatus {
             state: AtomicU8::new(0),
             note: Mutex::new(None),
             epochs: Mutex::new(EpochHistory::default()),
+            offset_map: Mutex::new(map),
         }
     }
 
@@ -154,6 +158,16 @@ impl PartitionStatus {
     /// What is known of the source log's leader epochs.
     pub(crate) fn epochs(&self) -> MutexGuard<'_, EpochHistory> {
         self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The target offset that goes with a position at the source.
+    pub fn translate(&self, position: SourceOffset) -> Translation {
+        self.offset_map().translate(position)
+    }
+
+    /// The exact offset map. The lane waits for whoever holds it: only for as long as it takes to look something up.
+    pub(crate) fn offset_map(&self) -> MutexGuard<'_, OffsetMap> {
+        self.offset_map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_acknowledged(&self, next: SourceOffset, records: u64, bytes: u64) {

@@ -16,7 +16,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use kmirror_engine::flow::aborted::Aborted;
 use kmirror_engine::flow::rewrite::{DropReason, Planner, Step, TargetRules};
-use kmirror_engine::ids::SourceOffset;
+use kmirror_engine::ids::{SourceOffset, TargetOffset};
+use kmirror_engine::offsets::map::{OffsetMap, Translation};
+use kmirror_engine::offsets::stretch::{Landed, Runs, Settled};
 use kmirror_protocol::wire::batch::{Batch, Codec, Entries, Entry};
 use kmirror_protocol::wire::fetch::AbortedTransaction;
 use kmirror_protocol::wire::record::{Limits, NewRecord, build_batch, records};
@@ -175,8 +177,9 @@ fn compacted(all: &[NewRecord], left: &[usize], codec: Codec) -> Encoded {
     Encoded { header, payload: payload.into(), ..built }
 }
 
-/// What arrives at the target when the log is read in fetches of so many batches each.
-fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> Vec<Bytes> {
+/// What arrives at the target when the log is read in fetches of so many batches each, and the map of its offsets.
+fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> (Vec<Bytes>, OffsetMap) {
+    let mut map = OffsetMap::new(1 << 20);
     let rules = TargetRules {
         max_batch_bytes: 1 << 20,
         keeps_create_time: true,
@@ -205,19 +208,39 @@ fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> Vec<Byt
         }
         for step in planner.finish() {
             match step {
-                Step::Forward(batch) => found.extend(keys(Entry::Batch(batch))),
+                Step::Forward(batch) => {
+                    let runs = Runs::dense(SourceOffset(batch.header.base_offset));
+                    map.apply(landed(runs, batch.header.record_count, batch.header.next_offset(), &found));
+                    found.extend(keys(Entry::Batch(batch)));
+                }
                 Step::Reencode { entries, from, .. } => {
                     for one in Reencoder::new(LIMITS).reencode(&entries, from.0, &shape).unwrap() {
+                        let breaks = one.breaks.iter().map(|(offset, place)| (SourceOffset(*offset), *place));
+                        let first_record = SourceOffset(one.first_record);
+                        let runs = Runs { first_record, breaks: breaks.collect() };
+                        map.apply(landed(runs, one.header.record_count, one.last_offset + 1, &found));
                         let bytes = [&one.header.to_bytes()[..], &one.payload].concat();
                         found.extend(keys(Entry::Batch(Batch::parse(&bytes.into()).unwrap().unwrap())));
                     }
                 }
-                Step::Skip { .. } => {}
+                Step::Skip { next, .. } => map.apply(Settled::Skipped(next)),
                 Step::SetAside(..) => unreachable!("nothing is too large"),
             }
         }
     }
-    found
+    (found, map)
+}
+
+/// Records that land behind those that were found before.
+fn landed(runs: Runs, records: i32, next: i64, found: &[Bytes]) -> Settled {
+    let base = Some(TargetOffset(found.len() as i64));
+    Settled::Landed(Landed { runs, records, next: SourceOffset(next), base })
+}
+
+/// Where a position lies among the records that were found; their keys are their offsets at the source.
+fn place(found: &[Bytes], position: i64) -> Translation {
+    let before = |key: &Bytes| std::str::from_utf8(key).unwrap().parse::<i64>().unwrap() < position;
+    Translation::Exact(TargetOffset(found.partition_point(before) as i64))
 }
 
 fn keys(entry: Entry) -> Vec<Bytes> {
@@ -243,7 +266,11 @@ proptest! {
     ) {
         let log = Log::of(&acts);
         for from in [0, (log.end as f64 * part) as i64] {
-            prop_assert_eq!(mirrored(&log, from, &fetches, committed), log.visible(from, committed));
+            let (found, map) = mirrored(&log, from, &fetches, committed);
+            prop_assert_eq!(&found, &log.visible(from, committed));
+            for position in (0..=log.end).filter(|_| !found.is_empty()) {
+                prop_assert_eq!(map.translate(SourceOffset(position)), place(&found, position), "{}", position);
+            }
         }
     }
 }

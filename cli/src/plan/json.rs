@@ -5,7 +5,7 @@ use std::io::Write;
 use kmirror_engine::config::origin::Origin;
 use kmirror_engine::config::problem::{ConfigErrors, Finding, Problem};
 use kmirror_engine::filter::Rule;
-use kmirror_engine::plan::{FlowPlan, Outcome, TargetChange, TopicDecision};
+use kmirror_engine::plan::{FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
 use kmirror_engine::policy::Naming;
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result
         "findings": report.plan.findings.iter().map(finding).collect::<Vec<_>>(),
         "allow_same_cluster": report.plan.allow_same_cluster,
         "clusters": clusters(report),
+        "heartbeats": report.plan.heartbeats.iter().map(heartbeat).collect::<Vec<_>>(),
         "flows": flows.map(|(one, topics)| flow(one, topics.as_deref())).collect::<Vec<_>>(),
     });
     print(&value, out)
@@ -95,6 +96,14 @@ fn flow(flow: &FlowPlan, topics: Option<&[TopicDecision]>) -> Value {
         "replication_factor": flow.replication_factor,
         "progress_topic": flow.progress_topic,
         "topics": topics.map(|topics| topics.iter().map(topic).collect::<Vec<_>>()),
+    })
+}
+
+fn heartbeat(heartbeats: &HeartbeatPlan) -> Value {
+    json!({
+        "source": heartbeats.source.as_str(),
+        "target": heartbeats.target.as_str(),
+        "every_seconds": heartbeats.every.as_secs(),
     })
 }
 

@@ -61,6 +61,7 @@ fn a_report_in_text() {
         "    __consumer_offsets  internal: the source's brokers say so",
         "    other               not selected by any pattern (mm2.properties:5, A->B.topics)",
         "flow B->A is not enabled",
+        "heartbeats every 1s: A->B, B->A",
         "mm2.properties is sound: 1 flow",
     ] {
         assert!(text.lines().any(|written| written == line), "{line}\n{text}");
@@ -82,6 +83,8 @@ fn a_report_in_json() {
     assert_eq!(topics[1]["rule"]["pattern"], "orders");
     assert_eq!(topics[2]["reason"], "not-included");
     assert_eq!(value["flows"][1]["enabled"], false);
+    let heartbeats = serde_json::json!({ "source": "B", "target": "A", "every_seconds": 1 });
+    assert_eq!(value["heartbeats"][1], heartbeats);
     assert_eq!(value["flows"][1]["topics"], Value::Null);
     assert!(value["findings"].as_array().unwrap().iter().all(|finding| finding["severity"].is_string()));
 }

@@ -1,12 +1,14 @@
 //! The report as people read it.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
+use std::time::Duration;
 
 use kmirror_engine::config::origin::Origin;
 use kmirror_engine::config::problem::{ConfigErrors, Finding, Severity};
 use kmirror_engine::filter::PatternList;
-use kmirror_engine::plan::{FlowPlan, Outcome, TargetChange, TopicDecision};
+use kmirror_engine::plan::{FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
 use kmirror_engine::policy::Naming;
 
 use super::Report;
@@ -24,6 +26,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result
     for (flow, topics) in report.plan.flows.iter().zip(&report.topics) {
         write_flow(flow, topics.as_deref(), out)?;
     }
+    write_heartbeats(&report.plan.heartbeats, out)?;
     writeln!(out)?;
     write_findings(&report.plan.findings, Severity::Info, out)?;
     writeln!(out)?;
@@ -100,6 +103,18 @@ fn write_flow(flow: &FlowPlan, topics: Option<&[TopicDecision]>, out: &mut impl 
         Some(topics) => write_topics(topics, out),
         None => Ok(()),
     }
+}
+
+/// The pairs of clusters with heartbeats, those with the same interval in one line.
+fn write_heartbeats(heartbeats: &[HeartbeatPlan], out: &mut impl Write) -> anyhow::Result<()> {
+    let mut by_interval: BTreeMap<Duration, Vec<String>> = BTreeMap::new();
+    for one in heartbeats {
+        by_interval.entry(one.every).or_default().push(one.name());
+    }
+    for (every, pairs) in by_interval {
+        writeln!(out, "\nheartbeats every {every:?}: {}", pairs.join(", "))?;
+    }
+    Ok(())
 }
 
 fn patterns(list: &PatternList) -> String {

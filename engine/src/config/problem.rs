@@ -318,6 +318,17 @@ pub enum Notice {
         /// Why.
         reason: &'static str,
     },
+    /// A cluster without a flow cannot be given heartbeats.
+    #[error("no heartbeats are written to {cluster}: {why}")]
+    NoHeartbeats {
+        /// The cluster's alias.
+        cluster: String,
+        /// Why.
+        why: String,
+    },
+    /// The chosen clusters are no flow's target.
+    #[error("no enabled flow writes to the clusters of `--clusters`: only heartbeats are written there")]
+    HeartbeatsOnly,
     /// MirrorMaker 2 would not have read it.
     #[error("taken, though MirrorMaker 2 would ignore it here")]
     BeyondMirrorMaker,
@@ -399,6 +410,8 @@ impl Notice {
             | Self::SeparatorInAlias { .. }
             | Self::PossibleLoop { .. }
             | Self::SharedServer { .. }
+            | Self::NoHeartbeats { .. }
+            | Self::HeartbeatsOnly
             | Self::Allowed { .. } => Severity::Warning,
         }
     }

@@ -91,7 +91,10 @@ impl Lane {
     }
 
     /// Puts down how far the source partition is mirrored: as far as its slowest outlet.
-    pub(crate) fn publish(&self, slot: Slot, records: u64, bytes: u64) {
+    pub(crate) fn publish(&mut self, slot: Slot, records: u64, bytes: u64) {
+        if let Some(partition) = self.partition_mut(slot) {
+            partition.tell_settled();
+        }
         let Some(partition) = self.partition(slot) else { return };
         let reader = self.reader_of(slot);
         let outlets = self.outlets(reader).iter().filter_map(|outlet| self.partition(*outlet));

@@ -24,7 +24,7 @@ impl Lane {
         }
         let Some(Queued::SetAside(outgoing, why)) = partition.queue.front() else { return };
         let question = Question { slot, generation: partition.generation };
-        let (offset, why) = (outgoing.first_record, *why);
+        let (offset, why) = (outgoing.runs.first_record, *why);
         let action = match why {
             Refused::TooLarge { bytes, .. } if choice.raises_limit => {
                 Action::RaiseLimit { question, topic: partition.target_topic.clone(), bytes }
@@ -77,7 +77,7 @@ impl Lane {
                 partition.buffered = partition.buffered.saturating_sub(size);
                 partition.queue.push_front(Queued::Skip(outgoing.next));
                 self.status.counters.dropped(DropReason::DeadLettered).add(1, size as u64);
-                Note::DeadLettered(outgoing.first_record, why)
+                Note::DeadLettered(outgoing.runs.first_record, why)
             }
         };
         self.actions.push(Action::Note(source, note));

@@ -163,11 +163,12 @@ impl Lane {
         };
         let base_sequence = partition.next_sequence;
         let records = outgoing.header.record_count;
-        let ticket = partition.ledger.send(outgoing.first, outgoing.next, base_sequence, records)?;
+        let bytes = outgoing.size();
+        let ticket =
+            partition.ledger.send(outgoing.first, outgoing.next, base_sequence, records, outgoing.runs)?;
         partition.next_sequence = next_sequence(base_sequence, records);
         partition.sending_to = Some(node);
         partition.outstanding += 1;
-        let bytes = outgoing.size();
         partition.buffered = partition.buffered.saturating_sub(bytes);
         partition.settle_skips()?;
         let stamp = Stamp {

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use crate::ids::{SourceOffset, TargetOffset};
+use crate::offsets::stretch::{Landed, Runs, Settled};
 
 /// Names one stretch that was sent; given back with its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,20 +47,32 @@ pub enum LedgerError {
 }
 
 /// One stretch of source offsets on its way: `[first, next)`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Slot {
     first: SourceOffset,
     next: SourceOffset,
     base_sequence: i32,
     /// Zero for a stretch that was dropped: it is acknowledged from the start.
     records: i32,
+    /// The source offsets of the records.
+    runs: Runs,
     acknowledged: bool,
+    /// The target offset of the first record, once the target told it.
+    base: Option<TargetOffset>,
 }
 
 impl Slot {
     /// Whether record k of the batch is source offset `first + k`.
     fn is_dense(&self) -> bool {
         self.next.0 - self.first.0 == i64::from(self.records)
+    }
+
+    /// What is to be told of it, once it is at the target.
+    fn settled(self) -> Settled {
+        match self.records {
+            0 => Settled::Skipped(self.next),
+            records => Settled::Landed(Landed { runs: self.runs, records, next: self.next, base: self.base }),
+        }
     }
 }
 
@@ -112,6 +125,8 @@ pub struct Ledger {
     /// The end of what was sent or dropped.
     promised_next: SourceOffset,
     last_target: Option<TargetOffset>,
+    /// What became of stretches, in order, until somebody asks for it.
+    settled: Vec<Settled>,
 }
 
 impl Ledger {
@@ -123,7 +138,13 @@ impl Ledger {
             acknowledged_next: start,
             promised_next: start,
             last_target: None,
+            settled: Vec::new(),
         }
+    }
+
+    /// What became of stretches since this was asked the last time, in order.
+    pub fn take_settled(&mut self) -> std::vec::Drain<'_, Settled> {
+        self.settled.drain(..)
     }
 
     /// The end of the contiguous acknowledged prefix: every source record before it is at the target, or was
@@ -154,10 +175,11 @@ impl Ledger {
         self.slots.clear();
         self.acknowledged_next = start;
         self.promised_next = start;
+        self.settled.push(Settled::CutOff(start));
     }
 
     /// Writes down that the source offsets `[first, next)` leave as `records` records with sequences from
-    /// `base_sequence`.
+    /// `base_sequence`, at the source offsets that `runs` tells.
     ///
     /// # Errors
     /// [`LedgerError::Overlap`] when part of it was sent before.
@@ -167,8 +189,10 @@ impl Ledger {
         next: SourceOffset,
         base_sequence: i32,
         records: i32,
+        runs: Runs,
     ) -> Result<Ticket, LedgerError> {
-        self.promise(Slot { first, next, base_sequence, records, acknowledged: false })
+        let (acknowledged, base) = (false, None);
+        self.promise(Slot { first, next, base_sequence, records, runs, acknowledged, base })
     }
 
     /// Writes down that the source offsets up to `next` were dropped on purpose.
@@ -177,7 +201,8 @@ impl Ledger {
     /// [`LedgerError::Overlap`] when `next` lies before what was sent already.
     pub fn skip(&mut self, next: SourceOffset) -> Result<(), LedgerError> {
         let first = self.promised_next;
-        self.promise(Slot { first, next, base_sequence: 0, records: 0, acknowledged: true })?;
+        let (runs, acknowledged, base) = (Runs::dense(first), true, None);
+        self.promise(Slot { first, next, base_sequence: 0, records: 0, runs, acknowledged, base })?;
         self.advance();
         Ok(())
     }
@@ -206,6 +231,7 @@ impl Ledger {
         let slot = index.and_then(|index| self.slots.get_mut(index)).filter(|slot| !slot.acknowledged);
         let Some(slot) = slot else { return Err(LedgerError::UnknownTicket) };
         slot.acknowledged = true;
+        slot.base = base_offset;
         if let Some(base) = base_offset {
             if let Some(last) = self.last_target.filter(|last| base <= *last) {
                 return Err(LedgerError::TargetWentBackwards { given: base, last });
@@ -217,10 +243,11 @@ impl Ledger {
 
     fn advance(&mut self) -> bool {
         let before = self.acknowledged_next;
-        while let Some(slot) = self.slots.front().filter(|slot| slot.acknowledged) {
+        while self.slots.front().is_some_and(|slot| slot.acknowledged) {
+            let Some(slot) = self.slots.pop_front() else { break };
             debug_assert!(slot.next >= self.acknowledged_next, "invariant 1");
             self.acknowledged_next = slot.next;
-            self.slots.pop_front();
+            self.settled.push(slot.settled());
             self.first_ticket += 1;
         }
         self.acknowledged_next != before
@@ -253,7 +280,15 @@ impl Ledger {
 
     fn restart_at(&mut self, source: SourceOffset) {
         self.first_ticket += self.slots.len() as u64;
-        self.slots.clear();
+        for slot in self.slots.drain(..) {
+            if slot.next <= source {
+                self.settled.push(slot.settled());
+            } else if slot.first < source {
+                // Only of records at consecutive offsets can a part be at the target, see `match_sequence`.
+                let records = i32::try_from(source.0 - slot.first.0).unwrap_or(slot.records);
+                self.settled.push(Slot { next: source, records, ..slot }.settled());
+            }
+        }
         self.acknowledged_next = self.acknowledged_next.max(source);
         self.promised_next = self.acknowledged_next;
     }
@@ -312,6 +347,9 @@ mod tests {
 
     use super::*;
 
+    /// The offset map's business, not the ledger's.
+    const RUNS: Runs = Runs { first_record: SourceOffset(0), breaks: Vec::new() };
+
     fn offset(value: i64) -> SourceOffset {
         SourceOffset(value)
     }
@@ -319,7 +357,9 @@ mod tests {
     fn three_batches() -> (Ledger, Vec<Ticket>) {
         let mut ledger = Ledger::new(offset(100));
         let tickets = (0..3)
-            .map(|k| ledger.send(offset(100 + 10 * k), offset(110 + 10 * k), 10 * k as i32, 10).unwrap())
+            .map(|k| {
+                ledger.send(offset(100 + 10 * k), offset(110 + 10 * k), 10 * k as i32, 10, RUNS).unwrap()
+            })
             .collect();
         (ledger, tickets)
     }
@@ -337,7 +377,7 @@ mod tests {
     #[test]
     fn a_skip_behind_an_outstanding_batch_waits_for_it() {
         let mut ledger = Ledger::new(offset(0));
-        let ticket = ledger.send(offset(0), offset(5), 0, 5).unwrap();
+        let ticket = ledger.send(offset(0), offset(5), 0, 5, RUNS).unwrap();
         ledger.skip(offset(6)).unwrap();
         assert_eq!(ledger.acknowledged_next(), offset(0));
         ledger.acknowledge(ticket, Some(TargetOffset(0))).unwrap();
@@ -371,16 +411,16 @@ mod tests {
     #[test]
     fn tells_a_target_that_lost_acknowledged_records() {
         let mut ledger = Ledger::new(offset(0));
-        let ticket = ledger.send(offset(0), offset(10), 0, 10).unwrap();
+        let ticket = ledger.send(offset(0), offset(10), 0, 10, RUNS).unwrap();
         ledger.acknowledge(ticket, None).unwrap();
-        ledger.send(offset(10), offset(20), 10, 10).unwrap();
+        ledger.send(offset(10), offset(20), 10, 10, RUNS).unwrap();
         assert_eq!(ledger.settle(Some(4)), Resume::TargetLost { source: offset(10), records: 5 });
     }
 
     #[test]
     fn a_position_inside_a_batch_with_gaps_is_not_guessed() {
         let mut ledger = Ledger::new(offset(0));
-        ledger.send(offset(0), offset(100), 0, 10).unwrap();
+        ledger.send(offset(0), offset(100), 0, 10, RUNS).unwrap();
         assert_eq!(ledger.settle(Some(3)), Resume::Uncertain { source: offset(0), duplicates: 4 });
     }
 
@@ -389,7 +429,7 @@ mod tests {
         assert_eq!(sequence_distance(i32::MAX, 0), 1);
         assert_eq!(sequence_distance(0, i32::MAX), -1);
         let mut ledger = Ledger::new(offset(0));
-        ledger.send(offset(0), offset(4), i32::MAX - 1, 4).unwrap();
+        ledger.send(offset(0), offset(4), i32::MAX - 1, 4, RUNS).unwrap();
         assert_eq!(ledger.settle(Some(1)), Resume::Exactly { source: offset(4), sequence: 2 });
     }
 
@@ -401,7 +441,7 @@ mod tests {
             let mut ends = Vec::new();
             let mut at = 0;
             for length in &lengths {
-                let ticket = ledger.send(offset(at), offset(at + length), at as i32, *length as i32).unwrap();
+                let ticket = ledger.send(offset(at), offset(at + length), at as i32, *length as i32, RUNS).unwrap();
                 at += length;
                 ends.push((ticket, at));
             }
@@ -430,7 +470,7 @@ mod tests {
             let mut ledger = Ledger::new(offset(1_000));
             let (mut at, mut sequence) = (1_000, start_sequence);
             for length in &lengths {
-                ledger.send(offset(at), offset(at + i64::from(*length)), sequence, *length).unwrap();
+                ledger.send(offset(at), offset(at + i64::from(*length)), sequence, *length, RUNS).unwrap();
                 at += i64::from(*length);
                 sequence = add_sequence(sequence, *length);
             }

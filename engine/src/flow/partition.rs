@@ -17,6 +17,7 @@ use super::event::{Cause, Slot};
 use super::ledger::Ledger;
 use super::rewrite::{Refused, Step, TargetRules};
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::offsets::stretch::Runs;
 use crate::status::{PartitionState, PartitionStatus};
 
 /// A producer id with its epoch, as `InitProducerId` gives them.
@@ -108,8 +109,8 @@ pub(crate) struct Doubt {
 pub(crate) struct Outgoing {
     pub(crate) header: BatchHeader,
     pub(crate) payload: Bytes,
-    /// The source offset of its first record.
-    pub(crate) first_record: SourceOffset,
+    /// The source offsets of its records.
+    pub(crate) runs: Runs,
     /// It covers source offsets from here...
     pub(crate) first: SourceOffset,
     /// ... to here.
@@ -119,7 +120,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn forward(batch: &Batch) -> Self {
         Self {
-            first_record: SourceOffset(batch.header.base_offset),
+            runs: Runs::dense(SourceOffset(batch.header.base_offset)),
             first: SourceOffset(batch.header.base_offset),
             next: SourceOffset(batch.header.next_offset()),
             payload: batch.payload(),
@@ -129,7 +130,14 @@ impl Outgoing {
 
     pub(crate) fn encoded(encoded: Encoded) -> Self {
         Self {
-            first_record: SourceOffset(encoded.first_record),
+            runs: Runs {
+                first_record: SourceOffset(encoded.first_record),
+                breaks: encoded
+                    .breaks
+                    .into_iter()
+                    .map(|(offset, place)| (SourceOffset(offset), place))
+                    .collect(),
+            },
             first: SourceOffset(encoded.first_offset),
             next: SourceOffset(encoded.last_offset + 1),
             payload: encoded.payload,
@@ -343,6 +351,16 @@ impl Partition {
             self.queue.pop_front();
         }
         Ok(())
+    }
+
+    /// Takes what became of stretches over into the offset map. What is dealt out over several target partitions has
+    /// none: a source position has no one place there.
+    pub(crate) fn tell_settled(&mut self) {
+        let settled = self.ledger.take_settled();
+        if self.role == Role::Whole && settled.len() > 0 {
+            let mut map = self.status.offset_map();
+            settled.for_each(|one| map.apply(one));
+        }
     }
 
     /// The next batch to send, if any.

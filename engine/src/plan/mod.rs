@@ -95,6 +95,8 @@ pub struct Plan {
     /// The flows that the file speaks of and whose target this process serves, in the file's order of clusters.
     /// Those that are not enabled are there to be shown, not to be run.
     pub flows: Vec<FlowPlan>,
+    /// The heartbeats this process writes, in the file's order of clusters.
+    pub heartbeats: Vec<HeartbeatPlan>,
     /// What the operator should know and what does not stop the mirror.
     pub findings: Vec<Finding>,
     /// The operator means it: source and target may be the same cluster, and flows may form loops.

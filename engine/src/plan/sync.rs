@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use super::{ClientPlan, ClusterAlias};
 use crate::filter::TopicFilter;
 
 /// Everything beside the records.
 #[derive(Debug, Clone)]
 pub struct SyncPlan {
-    /// `emit.heartbeats.*`; none when it is off.
-    pub heartbeats: Option<HeartbeatPlan>,
     /// `emit.offset-syncs.enabled` and what goes with it; none when it is off.
     pub offset_syncs: Option<OffsetSyncPlan>,
     /// Where MirrorMaker 2's offset syncs of this flow lie, written by us or by it before us.
@@ -43,13 +42,30 @@ pub struct SyncPlan {
     pub deletions: DeletionPlan,
 }
 
-/// Heartbeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Heartbeats of one cluster that are written to another, with a flow of records between them or without one.
+#[derive(Debug, Clone)]
 pub struct HeartbeatPlan {
+    /// The cluster whose mirror is shown to be alive.
+    pub source: ClusterAlias,
+    /// The cluster they are written to.
+    pub target: ClusterAlias,
     /// How often.
     pub every: Duration,
     /// Replicas of the topic when it is created; -1 leaves it to the target.
     pub replication_factor: i16,
+    /// `admin.timeout.ms`
+    pub admin_timeout: Duration,
+    /// The client that writes them.
+    pub target_client: ClientPlan,
+    /// The client that creates the topic (role `heartbeats-target-admin`).
+    pub target_admin: ClientPlan,
+}
+
+impl HeartbeatPlan {
+    /// `A->B`, as the file and the logs write it.
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.source, self.target)
+    }
 }
 
 /// MirrorMaker 2's offset syncs.

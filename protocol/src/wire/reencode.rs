@@ -45,6 +45,9 @@ pub struct Encoded {
     /// Last source offset it covers. Of the last batch this is the last offset of the entries that went in, even where
     /// their last records had been compacted away.
     pub last_offset: i64,
+    /// The records whose source offset does not follow on that of the record before them, with their places in the
+    /// batch.
+    pub breaks: Vec<(i64, i32)>,
     /// The single record in it has a timestamp that [`Shape::timestamps`] leaves out.
     pub untimely: bool,
 }

@@ -11,6 +11,10 @@ impl Reader<'_> {
     /// Checks a plan as a whole. `some_enabled` tells whether any flow of the file is enabled, chosen or not.
     pub(super) fn check(&mut self, plan: &Plan, some_enabled: bool) {
         if plan.enabled_flows().next().is_none() {
+            if some_enabled && !plan.heartbeats.is_empty() {
+                // As MirrorMaker 2, which starts a herder for heartbeats alone.
+                return self.notice(None, Notice::HeartbeatsOnly, None);
+            }
             let (problem, hint) = if some_enabled {
                 (Problem::NothingForTheseClusters, "`--clusters` takes the aliases of targets")
             } else {

@@ -213,6 +213,7 @@ impl Reader<'_> {
         let mut plan = Plan {
             clusters: BTreeMap::new(),
             flows: Vec::new(),
+            heartbeats: Vec::new(),
             findings: Vec::new(),
             allow_same_cluster: allowed_by_file || args.allow_same_cluster,
             buffer_bytes,
@@ -231,6 +232,7 @@ impl Reader<'_> {
                 plan.flows.extend(self.sketch(name, buffer_bytes));
             }
         }
+        plan.heartbeats = self.heartbeats(aliases, &targets);
         self.review(aliases, &|name| names.iter().any(|(other, enabled)| *enabled && other == name));
         if !aliases.is_empty() {
             self.check(&plan, names.iter().any(|(_, enabled)| *enabled));
@@ -240,14 +242,19 @@ impl Reader<'_> {
 
     /// A flow that is not enabled, for show; what is wrong with it does not matter.
     fn sketch(&self, name: &FlowName, buffer_bytes: usize) -> Option<crate::plan::FlowPlan> {
-        let mut aside = Reader {
+        let mut aside = self.aside();
+        let flow = aside.flow(name, false, buffer_bytes);
+        aside.errors.is_empty().then_some(flow)
+    }
+
+    /// A reader of the same file whose errors are nobody's.
+    fn aside(&self) -> Self {
+        Reader {
             settings: self.settings,
             providers: self.providers.clone(),
             errors: Vec::new(),
             findings: Vec::new(),
-        };
-        let flow = aside.flow(name, false, buffer_bytes);
-        aside.errors.is_empty().then_some(flow)
+        }
     }
 
     /// The clusters this process writes to (`--clusters`).

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use super::client::Owner;
 use super::reader::Reader;
 use super::settings::{FlowName, flow_places};
-use crate::config::keys::{self, Opt};
+use super::slot::Side;
+use crate::config::keys::{self, Opt, Role};
+use crate::config::problem::Notice;
 use crate::filter::TopicFilter;
 use crate::plan::{
-    AclPlan, CheckpointPlan, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan, OffsetSyncPlan,
-    OffsetSyncsPlace, SyncPlan,
+    AclPlan, CheckpointPlan, ClusterAlias, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan,
+    OffsetSyncPlan, OffsetSyncsPlace, SyncPlan,
 };
 use crate::policy::ReplicationPolicy;
 
@@ -17,7 +20,6 @@ impl Reader<'_> {
         let on_source = self.choice(&flow_places(flow), &keys::OFFSET_SYNCS_LOCATION).value == "source";
         let the_other = if on_source { &flow.target } else { &flow.source };
         SyncPlan {
-            heartbeats: self.heartbeats(flow),
             offset_syncs: self.offset_syncs(flow),
             offset_syncs_at: OffsetSyncsPlace { on_source, topic: policy.offset_syncs_topic(the_other) },
             offset_map_topic: format!("mm2-offset-map.{}.internal", flow.source),
@@ -51,10 +53,49 @@ impl Reader<'_> {
         self.flow_flag(flow, switch).then_some(Duration::from_secs(seconds))
     }
 
-    fn heartbeats(&mut self, flow: &FlowName) -> Option<HeartbeatPlan> {
-        let every = self.every(flow, &keys::EMIT_HEARTBEATS, &keys::EMIT_HEARTBEATS_INTERVAL);
-        let replication_factor = self.replicas(flow_places(flow), &keys::HEARTBEATS_REPLICAS);
-        every.map(|every| HeartbeatPlan { every, replication_factor })
+    /// Heartbeats for every pair of clusters that has them on, whether its flow is enabled or not
+    /// (`MirrorMakerConfig.clusterPairs`): those of B->A, mirrored by A->B, show that A->B works.
+    pub(super) fn heartbeats(
+        &mut self,
+        aliases: &[ClusterAlias],
+        targets: &[ClusterAlias],
+    ) -> Vec<HeartbeatPlan> {
+        let mut plans = Vec::new();
+        for source in aliases {
+            for target in aliases.iter().filter(|target| *target != source && targets.contains(target)) {
+                let pair = FlowName { source: source.clone(), target: target.clone() };
+                plans.extend(self.heartbeats_of(&pair));
+            }
+        }
+        plans
+    }
+
+    fn heartbeats_of(&mut self, pair: &FlowName) -> Option<HeartbeatPlan> {
+        let every = self.every(pair, &keys::EMIT_HEARTBEATS, &keys::EMIT_HEARTBEATS_INTERVAL);
+        let replication_factor = self.replicas(flow_places(pair), &keys::HEARTBEATS_REPLICAS);
+        let admin_timeout = Duration::from_millis(self.int(&flow_places(pair), &keys::ADMIN_TIMEOUT));
+        let every = every?;
+        // What is wrong with a cluster that a flow needs was said there; the others are not worth an error.
+        let mut aside = self.aside();
+        let label = |role: &str| format!("{}->{}|MirrorHeartbeatConnector|{role}", pair.source, pair.target);
+        let mut client = |role, name| aside.client(Owner::Flow(pair, Side::Target, role), &label(name));
+        let target_client = client(Role::Producer, "heartbeats-producer");
+        let target_admin = client(Role::Admin, "heartbeats-target-admin");
+        if let Some(error) = aside.errors.first() {
+            let (cluster, why) = (pair.target.to_string(), error.problem.to_string());
+            self.notice(error.origin.clone(), Notice::NoHeartbeats { cluster, why }, error.hint.clone());
+            return None;
+        }
+        let (source, target) = (pair.source.clone(), pair.target.clone());
+        Some(HeartbeatPlan {
+            source,
+            target,
+            every,
+            replication_factor,
+            admin_timeout,
+            target_client,
+            target_admin,
+        })
     }
 
     fn offset_syncs(&mut self, flow: &FlowName) -> Option<OffsetSyncPlan> {

@@ -420,7 +420,6 @@ fn ignored_keys_are_told_once_with_the_reason() {
 fn what_is_kept_in_step() {
     let of = |lines: &str| flow(lines).sync;
     let by_default = of("");
-    assert_eq!(by_default.heartbeats.map(|plan| plan.every.as_secs()), Some(1));
     assert_eq!(by_default.offset_syncs.map(|plan| plan.lag_max), Some(100));
     assert_eq!(by_default.offset_syncs_at.topic, "mm2-offset-syncs.B.internal");
     assert_eq!(by_default.checkpoints_topic, "A.checkpoints.internal");
@@ -465,11 +464,63 @@ fn chosen_clusters() {
     assert_eq!(plan.flows.iter().map(FlowPlan::name).collect::<Vec<_>>(), ["B->A"]);
     let errors = read(&text, "f", &chosen(&["X"])).unwrap_err().errors;
     assert!(errors[0].to_string().starts_with("--clusters: `X` is no alias"), "{errors:#?}");
-    let errors = read(TWO, "f", &chosen(&["A"])).unwrap_err().errors;
+    let quiet = format!("{TWO}emit.heartbeats.enabled = false\n");
+    let errors = read(&quiet, "f", &chosen(&["A"])).unwrap_err().errors;
     assert!(
         errors[0].to_string().starts_with("no enabled flow has one of the chosen clusters"),
         "{errors:#?}"
     );
+}
+
+/// The pairs of clusters with heartbeats, and their intervals in seconds.
+fn heartbeats(text: &str, clusters: Option<&str>) -> Vec<String> {
+    let clusters = clusters.map(|names| names.split(' ').map(ToOwned::to_owned).collect());
+    let plan = read(text, "f", &PlanArgs { clusters, ..PlanArgs::default() }).unwrap();
+    plan.heartbeats.iter().map(|one| format!("{} {}", one.name(), one.every.as_secs())).collect()
+}
+
+#[test]
+fn heartbeats_are_for_every_pair_that_has_them_on() {
+    let none: [&str; 0] = [];
+    assert_eq!(heartbeats(TWO, None), ["A->B 1", "B->A 1"]);
+    assert_eq!(heartbeats(TWO, Some("B")), ["A->B 1"]);
+    let of = |lines: &str| heartbeats(&format!("{TWO}{lines}"), None);
+    assert_eq!(of("emit.heartbeats.enabled = false"), none);
+    assert_eq!(of("A->B.emit.heartbeats.enabled = false"), ["B->A 1"]);
+    assert_eq!(of("emit.heartbeats.enabled = false\nB->A.emit.heartbeats.enabled = true"), ["B->A 1"]);
+    assert_eq!(
+        of("emit.heartbeats.interval.seconds = 5\nB->A.emit.heartbeats.interval.seconds = 7"),
+        ["A->B 5", "B->A 7"]
+    );
+    let three = TWO.replace("A, B", "A, B, C");
+    // A cluster that no flow needs need not be complete.
+    assert_eq!(heartbeats(&three, None), ["A->B 1", "B->A 1", "C->A 1", "C->B 1"]);
+    let three = format!("{three}C.bootstrap.servers = c1:9092\n");
+    assert_eq!(heartbeats(&three, Some("C A")), ["A->C 1", "B->A 1", "B->C 1", "C->A 1"]);
+}
+
+#[test]
+fn heartbeats_are_reason_enough_to_run() {
+    let args = PlanArgs { clusters: Some(vec!["A".to_owned()]), ..PlanArgs::default() };
+    let plan = read(TWO, "f", &args).unwrap();
+    assert_eq!(plan.enabled_flows().count(), 0);
+    let told: Vec<String> = plan.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["no enabled flow writes to the clusters of `--clusters`: only heartbeats are written there"]
+    );
+    assert_eq!(
+        plan.heartbeats[0].target_admin.client_id,
+        "B->A|MirrorHeartbeatConnector|heartbeats-target-admin"
+    );
+}
+
+#[test]
+fn a_cluster_that_cannot_be_given_heartbeats_is_named() {
+    let warned = plan(&TWO.replace("A, B", "A, B, C")).findings;
+    let warned: Vec<String> = warned.iter().map(ToString::to_string).collect();
+    assert_eq!(warned.len(), 1, "{warned:#?}");
+    assert!(warned[0].starts_with("no heartbeats are written to C: "), "{warned:#?}");
 }
 
 #[test]

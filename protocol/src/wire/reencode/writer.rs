@@ -70,6 +70,8 @@ pub(crate) struct BatchWriter {
     first_offset: i64,
     first_record: i64,
     last_offset: i64,
+    /// Records of the batch in the making that do not follow on the one before them.
+    breaks: Vec<(i64, i32)>,
     /// The batch in the making holds one record that is to stay alone.
     untimely: bool,
     batches: Vec<Encoded>,
@@ -92,6 +94,7 @@ impl Default for BatchWriter {
             first_offset: 0,
             first_record: 0,
             last_offset: 0,
+            breaks: Vec::new(),
             untimely: false,
             batches: Vec::new(),
         }
@@ -127,6 +130,7 @@ impl BatchWriter {
             self.payload = self.buffers.empty(self.size_ahead.min(self.shape.max_batch_bytes));
         }
         (self.raw_bytes, self.records) = (0, 0);
+        self.breaks.clear();
         self.compressor
             .start(self.shape.codec, self.shape.level, &mut self.payload)
             .map_err(RecordError::Compress)
@@ -148,6 +152,8 @@ impl BatchWriter {
             self.max_timestamp = record.timestamp;
             self.first_record = record.offset;
             self.first_offset = self.first_offset.min(record.offset);
+        } else if record.offset != self.last_offset.wrapping_add(1) {
+            self.breaks.push((record.offset, self.records));
         }
         self.untimely = untimely;
         self.write(record, body_len)?;
@@ -252,7 +258,9 @@ impl BatchWriter {
         .with_crc_over(&payload);
         let (first_offset, last_offset) = (self.first_offset, self.last_offset);
         let (first_record, untimely) = (self.first_record, std::mem::take(&mut self.untimely));
-        self.batches.push(Encoded { header, payload, first_record, first_offset, last_offset, untimely });
+        let breaks = std::mem::take(&mut self.breaks);
+        let encoded = Encoded { header, payload, first_record, first_offset, last_offset, breaks, untimely };
+        self.batches.push(encoded);
         self.first_offset = last_offset.saturating_add(1);
         Ok(())
     }
