@@ -175,11 +175,8 @@ impl OffsetMap {
                 inverse.unknown_from(inverse.covered());
                 continue;
             }
-            let next = points
-                .peek()
-                .copied()
-                .or(self.end.map(|end| Point { source: end.record, target: end.target }));
-            let Some(next) = next else { continue };
+            let end = self.end.map(|end| Point { source: end.record, target: end.target });
+            let Some(next) = points.peek().copied().or(end) else { continue };
             let in_target = if next.target == UNKNOWN { i64::MAX } else { next.target - point.target };
             let mut left = (next.source - point.source).min(in_target);
             let (mut source, mut target) = (point.source, point.target);
