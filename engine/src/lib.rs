@@ -21,6 +21,7 @@ pub mod policy;
 pub mod progress;
 mod rules;
 pub mod status;
+mod sync;
 pub mod verify;
 
 pub use clients::cluster;
