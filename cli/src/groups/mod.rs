@@ -101,7 +101,9 @@ async fn look_at(flows: &[&FlowPlan], asked: &Asked<'_>) -> Vec<Flow> {
 /// How the process ends: with less than what was asked for if a flow could not be looked at, or a group was not set.
 fn exit(flows: &[Flow]) -> Exit {
     let not_set = |applied: &Result<Applied, String>| match applied {
-        Ok(applied) => !applied.refused.is_empty() || (applied.set.is_empty() && applied.left_alone.is_some()),
+        Ok(applied) => {
+            !applied.refused.is_empty() || (applied.set.is_empty() && applied.left_alone.is_some())
+        }
         Err(_) => true,
     };
     if flows.iter().any(|flow| flow.result.is_err()) {

@@ -112,7 +112,8 @@ impl Position {
     /// else from the first record there, up to where it stands at the source. Negative for what would be left out.
     pub fn read_again(&self) -> Option<i64> {
         let committed = self.target_committed.filter(|offset| *offset >= 0);
-        let begins = committed.map_or(self.target_start, |offset| Some(offset.max(self.target_start.unwrap_or(0))))?;
+        let begins =
+            committed.map_or(self.target_start, |offset| Some(offset.max(self.target_start.unwrap_or(0))))?;
         let stands = self.located.target()?.0.max(self.target_start.unwrap_or(0));
         Some(stands - begins)
     }
@@ -174,12 +175,13 @@ impl<'a> Surveyor<'a> {
         let mut groups = self.groups(only, &mut notes).await?;
         for group in &mut groups {
             for position in &mut group.positions {
-                let exact = known.maps.get(&position.partition).map_or(
-                    Translation::Unknown(WhyUnknown::NothingMirrored),
-                    |kept| kept.map.translate(position.source),
-                );
-                position.located =
-                    Located::find(exact, &known.syncs, &position.partition, position.source);
+                let exact = known
+                    .maps
+                    .get(&position.partition)
+                    .map_or(Translation::Unknown(WhyUnknown::NothingMirrored), |kept| {
+                        kept.map.translate(position.source)
+                    });
+                position.located = Located::find(exact, &known.syncs, &position.partition, position.source);
             }
         }
         self.look_at_target(&mut groups).await?;
@@ -312,9 +314,8 @@ impl<'a> Surveyor<'a> {
     /// The end of each log at the source, and the beginning of each at the target.
     async fn look_at_logs(&self, groups: &mut [GroupReport]) -> Result<(), ClientError> {
         let positions = || groups.iter().flat_map(|group| &group.positions);
-        let source: BTreeSet<Place> = positions()
-            .map(|one| (Arc::clone(&one.partition.topic), one.partition.partition))
-            .collect();
+        let source: BTreeSet<Place> =
+            positions().map(|one| (Arc::clone(&one.partition.topic), one.partition.partition)).collect();
         let target: BTreeSet<Place> =
             positions().map(|one| (Arc::clone(&one.target_topic), one.partition.partition)).collect();
         let ends = look_up(&self.source, source, OffsetSpec::Latest).await?;
@@ -351,15 +352,12 @@ impl<'a> Surveyor<'a> {
             applied.left_alone = Some("nothing is to be set".to_owned());
             return Ok(applied);
         }
-        let offsets: HashMap<Place, i64> = positions
-            .iter()
-            .map(|one| ((Arc::clone(&one.topic), one.partition), one.offset))
-            .collect();
+        let offsets: HashMap<Place, i64> =
+            positions.iter().map(|one| ((Arc::clone(&one.topic), one.partition), one.offset)).collect();
         let results = if shares {
             set_share_starts(&self.target, &group.group, &positions).await?
         } else {
-            let answers =
-                commit_offsets(&self.target, vec![(Arc::clone(&group.group), positions)]).await?;
+            let answers = commit_offsets(&self.target, vec![(Arc::clone(&group.group), positions)]).await?;
             let mut results = Vec::new();
             for (_, answer) in answers {
                 match answer {
