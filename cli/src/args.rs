@@ -19,7 +19,7 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    no cluster could be reached, or nothing could be started
   4    refused: source and target are one cluster, or the flows form a loop
-  5    --until-synced ended with something left out, or the demonstration's copy differs
+  5    --until-synced ended with something left out, the demonstration's copy differs, or translate --apply set nothing
   130  a second signal stopped at once, or a signal ended --until-synced early";
 
 const EXAMPLES: &str = "\
@@ -28,7 +28,8 @@ Examples:
   kmirror plan mm2.properties                   what would be mirrored, and why
   kmirror run mm2.properties                    mirror until stopped
   kmirror run mm2.properties --until-synced     mirror what is there now, then end
-  kmirror verify mm2.properties                 compare what both sides hold, record by record";
+  kmirror verify mm2.properties                 compare what both sides hold, record by record
+  kmirror groups mm2.properties                 where consumer groups stand on both sides";
 
 /// Mirrors Kafka clusters: batches as they are, MirrorMaker 2's configuration files, one binary.
 #[derive(Debug, Parser)]
@@ -119,6 +120,51 @@ Ends with 0 when nothing differs, 1 when something does, 3 when something could 
         file: FileArguments,
         #[command(flatten)]
         what: Box<VerifyArguments>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells where consumer groups stand on both sides, and what they would read again if they moved over now
+    #[command(after_help = "\
+Examples:
+  kmirror groups mm2.properties
+  kmirror groups mm2.properties --flow east->west
+  kmirror groups mm2.properties --json | jq '.flows[].groups[].positions[] | select(.read_again != 0)'
+
+READ AGAIN counts from where the group stands at the target, or from the first record there if it stands nowhere; it is
+negative for records that would be left out. What is known of offsets is as old as the flow's last flush
+(offset.flush.interval.ms). Writes nothing. Ends with 0, or with 3 when a flow's clusters could not be asked.")]
+    Groups {
+        #[command(flatten)]
+        file: FileArguments,
+        /// Only this flow; all that are enabled when not given
+        #[arg(long, value_name = "A->B")]
+        flow: Option<String>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Translates the positions of one consumer group to the target, and sets them there if asked
+    #[command(after_help = "\
+Examples:
+  kmirror translate mm2.properties --flow east->west --group billing
+  kmirror translate mm2.properties --flow east->west --group billing --apply
+
+Only a group that nobody is in at the target is set, and it never goes backwards unless the file says
+kmirror.sync.group.offsets.backwards=true. A position that is not known is told with the reason and left alone.
+Ends with 0, with 3 when the clusters could not be asked or the group is not there, with 5 when --apply did not set it.")]
+    Translate {
+        #[command(flatten)]
+        file: FileArguments,
+        /// The flow
+        #[arg(long, value_name = "A->B")]
+        flow: String,
+        /// The group, whatever the options groups and groups.exclude say
+        #[arg(long)]
+        group: String,
+        /// Set the group at the target
+        #[arg(long)]
+        apply: bool,
         /// Write JSON
         #[arg(long)]
         json: bool,

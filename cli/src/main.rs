@@ -6,6 +6,7 @@ mod demo_data;
 mod documents;
 mod exit;
 mod file;
+mod groups;
 mod logging;
 mod place;
 mod plan;
@@ -60,6 +61,14 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             block_on(plan::plan(&file, report, &mut out))?
         }
         Command::Verify { file, what, json } => verify::verify(&file, *what, json, &mut out),
+        Command::Groups { file, flow, json } => {
+            let asked = groups::Asked { flow: flow.as_deref(), group: None, apply: false };
+            groups::groups(&file, &asked, json, &mut out)
+        }
+        Command::Translate { file, flow, group, apply, json } => {
+            let asked = groups::Asked { flow: Some(&flow), group: Some(&group), apply };
+            groups::groups(&file, &asked, json, &mut out)
+        }
         Command::Demo => {
             drop(out);
             block_on(demo::demo())?
