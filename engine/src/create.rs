@@ -58,13 +58,22 @@ async fn refused_settings(
     for (key, value) in &topic.configs {
         let alone = NewTopic { configs: vec![(key.clone(), value.clone())], ..topic.clone() };
         let answers = admin::check_topics(target, &[alone], plan.admin_timeout).await?;
-        let Some((name, Err(fault))) = answers.into_iter().next() else { continue };
+        let Err(fault) = only(answers) else { continue };
         if fault.code == ErrorCode::InvalidConfig {
-            warn!(flow = plan.name(), topic = &*name, "created without the source's {key}={value}: {fault}");
+            warn!(
+                flow = plan.name(),
+                topic = &*topic.name,
+                "created without the source's {key}={value}: {fault}"
+            );
             refused.push((key.clone(), value.clone()));
         }
     }
     Ok(refused)
+}
+
+/// The answer about one topic.
+fn only(answers: Vec<(Arc<str>, Result<(), TopicFault>)>) -> Result<(), TopicFault> {
+    answers.into_iter().next().map_or(Ok(()), |(_, answer)| answer)
 }
 
 /// One of MirrorMaker 2's topics of one partition (`MirrorUtils.createSinglePartitionCompactedTopic`).
