@@ -1,6 +1,7 @@
 //! The integration tests, in one binary. Each file says what it proves; `TESTING.md` lists them all.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is all test code, helpers included")]
 
+mod acls;
 mod bad_input;
 mod brokers;
 mod by_key;
@@ -10,6 +11,7 @@ mod fixture;
 mod formats;
 mod full_disk;
 mod harness;
+mod in_step;
 mod interleaved;
 mod links;
 mod live;
