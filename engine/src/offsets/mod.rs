@@ -6,3 +6,4 @@ pub mod records;
 pub mod snapshot;
 pub mod store;
 pub mod stretch;
+pub mod topics;
