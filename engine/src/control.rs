@@ -225,11 +225,13 @@ impl Flow {
         }
         info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "mirroring");
         let driver = tokio::spawn(Driver::new(lane, around, sender.clone(), events).run());
+        let drained = CancellationToken::new();
         let jobs = Jobs::start(&JobContext {
             plan: Arc::clone(&self.plan),
             clients: self.clients.clone(),
             status: Arc::clone(&self.status),
             stop: self.shared.stop.clone(),
+            drained: drained.clone(),
         });
         Ok(Running {
             plan: Arc::clone(&self.plan),
@@ -242,6 +244,7 @@ impl Flow {
             rediscover,
             driver,
             jobs,
+            drained,
             looked: Instant::now(),
             pause: LOOK_PAUSE_MIN,
         })
@@ -282,6 +285,8 @@ struct Running {
     rediscover: Arc<Notify>,
     driver: tokio::task::JoinHandle<()>,
     jobs: Jobs,
+    /// See [`JobContext`].
+    drained: CancellationToken,
     /// When topics were looked at last, and how long to wait until the next look that is not due by itself.
     looked: Instant,
     pause: Duration,
@@ -313,6 +318,7 @@ impl Running {
         if let Err(error) = (&mut self.driver).await {
             warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
         }
+        self.drained.cancel();
         self.write_progress().await;
         self.jobs.ended(&self.plan.name()).await;
     }

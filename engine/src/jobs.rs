@@ -9,17 +9,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::clients::Clients;
+use crate::offsets::syncs_job;
 use crate::plan::FlowPlan;
 use crate::status::FlowStatus;
 
 /// What a job gets. It runs until `stop`, ends soon after it, logs what fails and tries again at its next turn.
 #[derive(Clone)]
-#[allow(dead_code)]
 pub(crate) struct JobContext {
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) clients: Clients,
     pub(crate) status: Arc<FlowStatus>,
     pub(crate) stop: CancellationToken,
+    /// Comes after `stop`, when nothing is in flight any more: what is left to say is said then.
+    pub(crate) drained: CancellationToken,
 }
 
 /// The jobs of one flow.
@@ -28,8 +30,12 @@ pub(crate) struct Jobs(JoinSet<()>);
 
 impl Jobs {
     /// Starts what the plan asks for.
-    pub(crate) fn start(_context: &JobContext) -> Self {
-        Self::default()
+    pub(crate) fn start(context: &JobContext) -> Self {
+        let mut jobs = Self::default();
+        if let Some(plan) = context.plan.sync.offset_syncs {
+            jobs.0.spawn(syncs_job::run(context.clone(), plan));
+        }
+        jobs
     }
 
     /// Waits until all have ended, after `stop`.

@@ -3,9 +3,11 @@
 
 use bytes::Bytes;
 use kmirror_protocol::wire::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeProducersRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest, OffsetForLeaderEpochRequest, Request, decode_response,
+    AlterShareGroupOffsetsRequest, ApiVersionsRequest, ConsumerGroupDescribeRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeProducersRequest, DescribeShareGroupOffsetsRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, Request, ShareGroupDescribeRequest, decode_response,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -18,7 +20,7 @@ fn decode<R: Request>(version: u8, body: Bytes) {
 fuzz_target!(|data: &[u8]| {
     let Some((&[api, version], body)) = data.split_first_chunk::<2>() else { return };
     let body = Bytes::copy_from_slice(body);
-    match api % 10 {
+    match api % 19 {
         0 => decode::<ApiVersionsRequest>(version, body),
         1 => decode::<CreatePartitionsRequest>(version, body),
         2 => decode::<CreateTopicsRequest>(version, body),
@@ -28,6 +30,15 @@ fuzz_target!(|data: &[u8]| {
         6 => decode::<InitProducerIdRequest>(version, body),
         7 => decode::<ListOffsetsRequest>(version, body),
         8 => decode::<MetadataRequest>(version, body),
+        10 => decode::<FindCoordinatorRequest>(version, body),
+        11 => decode::<ListGroupsRequest>(version, body),
+        12 => decode::<DescribeGroupsRequest>(version, body),
+        13 => decode::<ConsumerGroupDescribeRequest>(version, body),
+        14 => decode::<OffsetFetchRequest>(version, body),
+        15 => decode::<OffsetCommitRequest>(version, body),
+        16 => decode::<ShareGroupDescribeRequest>(version, body),
+        17 => decode::<DescribeShareGroupOffsetsRequest>(version, body),
+        18 => decode::<AlterShareGroupOffsetsRequest>(version, body),
         _ => decode::<OffsetForLeaderEpochRequest>(version, body),
     }
 });

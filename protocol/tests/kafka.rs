@@ -2,6 +2,9 @@
 //! --ignored` (`cargo run -p kmirror-tests --example cluster -- 4.3.0 3` starts one). Leaves topics behind.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is all test code")]
 
+#[path = "kafka/groups.rs"]
+mod groups;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -6,4 +6,9 @@ pub mod records;
 pub mod snapshot;
 pub mod store;
 pub mod stretch;
+<<<<<<< HEAD
 pub mod topics;
+=======
+mod syncs;
+pub(crate) mod syncs_job;
+>>>>>>> main

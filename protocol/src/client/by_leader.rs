@@ -149,7 +149,7 @@ fn leader(known: &Metadata, (topic, partition): &TopicPartition) -> Result<NodeI
 }
 
 /// The code that says of a connection's failure what the retry decision needs to know.
-fn code_of(error: Option<&NetError>) -> ErrorCode {
+pub(super) fn code_of(error: Option<&NetError>) -> ErrorCode {
     match error.map(NetError::root) {
         Some(NetError::Unsupported { .. }) => ErrorCode::UnsupportedVersion,
         Some(NetError::Refused { code, .. }) => *code,

@@ -10,6 +10,7 @@ mod cluster;
 pub mod consume;
 mod error;
 mod flight;
+pub mod groups;
 mod metadata;
 pub mod offsets;
 pub mod retry;

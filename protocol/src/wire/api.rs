@@ -48,6 +48,16 @@ apis! {
     ListOffsets = 2, 1..=10, flexible 6;
     /// Brokers, topics, leaders. Version 4 (Kafka 0.11) can ask without creating what it asks for.
     Metadata = 3, 4..=13, flexible 9;
+    /// Positions of a group, as one who is no member of it.
+    OffsetCommit = 8, 2..=9, flexible 8;
+    /// Positions of groups; of many in one request since version 8 (KIP-709). Version 10 names topics by id.
+    OffsetFetch = 9, 2..=9, flexible 6;
+    /// Which broker looks after a group; after many since version 4 (KIP-699).
+    FindCoordinator = 10, 1..=4, flexible 3;
+    /// Classic groups and who is in them. Version 6 tells groups that are not there from dead ones.
+    DescribeGroups = 15, 0..=6, flexible 5;
+    /// The groups a broker looks after; with states since version 4, with types since 5.
+    ListGroups = 16, 0..=5, flexible 3;
     /// What the broker speaks. Version 4 differs only in features that start at level 0, which we do not use;
     /// asking for 3 spares brokers before 4.0 a second round.
     ApiVersions = 18, 0..=3, flexible 3;
@@ -81,6 +91,14 @@ apis! {
     DescribeCluster = 60, 0..=2, flexible 0;
     /// Who writes to a partition and how far (KIP-664, Kafka 2.8).
     DescribeProducers = 61, 0..=0, flexible 0;
+    /// Groups of the protocol of KIP-848 (Kafka 3.7).
+    ConsumerGroupDescribe = 69, 0..=1, flexible 0;
+    /// Share groups (KIP-932, Kafka 4.1).
+    ShareGroupDescribe = 77, 1..=1, flexible 0;
+    /// Where share groups begin to read (Kafka 4.1).
+    DescribeShareGroupOffsets = 90, 0..=0, flexible 0;
+    /// Sets where share groups begin to read (Kafka 4.1).
+    AlterShareGroupOffsets = 91, 0..=0, flexible 0;
 }
 
 impl ApiKey {

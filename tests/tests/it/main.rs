@@ -17,6 +17,7 @@ mod made_before;
 mod plan;
 mod program;
 mod progress;
+mod read_by_java;
 mod refusals;
 mod refused;
 mod rights;

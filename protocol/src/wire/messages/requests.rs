@@ -34,6 +34,15 @@ requests! {
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentials, DESCRIBE_USER_SCRAM_CREDENTIALS;
     DescribeClusterRequest, DescribeCluster, DESCRIBE_CLUSTER;
     DescribeProducersRequest, DescribeProducers, DESCRIBE_PRODUCERS;
+    FindCoordinatorRequest, FindCoordinator, FIND_COORDINATOR;
+    ListGroupsRequest, ListGroups, LIST_GROUPS;
+    DescribeGroupsRequest, DescribeGroups, DESCRIBE_GROUPS;
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribe, CONSUMER_GROUP_DESCRIBE;
+    OffsetFetchRequest, OffsetFetch, OFFSET_FETCH;
+    OffsetCommitRequest, OffsetCommit, OFFSET_COMMIT;
+    ShareGroupDescribeRequest, ShareGroupDescribe, SHARE_GROUP_DESCRIBE;
+    DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsets, DESCRIBE_SHARE_GROUP_OFFSETS;
+    AlterShareGroupOffsetsRequest, AlterShareGroupOffsets, ALTER_SHARE_GROUP_OFFSETS;
 }
 
 impl Request for DescribeConfigsRequest {

@@ -1,6 +1,8 @@
 //! A response of every API in every version, with at least one element in every list, as the message crate
 //! writes it. The material of the layout and mutation tests.
 
+mod groups;
+
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::create_acls_response::AclCreationResult;
@@ -72,6 +74,15 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
         ApiKey::DescribeUserScramCredentials => encoded(&describe_user_scram_credentials(), version),
         ApiKey::DescribeCluster => encoded(&describe_cluster(version), version),
         ApiKey::DescribeProducers => encoded(&describe_producers(), version),
+        ApiKey::FindCoordinator => encoded(&groups::find_coordinator(version), version),
+        ApiKey::ListGroups => encoded(&groups::list_groups(version), version),
+        ApiKey::DescribeGroups => encoded(&groups::describe_groups(version), version),
+        ApiKey::ConsumerGroupDescribe => encoded(&groups::consumer_group_describe(version), version),
+        ApiKey::OffsetFetch => encoded(&groups::offset_fetch(version), version),
+        ApiKey::OffsetCommit => encoded(&groups::offset_commit(version), version),
+        ApiKey::ShareGroupDescribe => encoded(&groups::share_group_describe(), version),
+        ApiKey::DescribeShareGroupOffsets => encoded(&groups::describe_share_group_offsets(), version),
+        ApiKey::AlterShareGroupOffsets => encoded(&groups::alter_share_group_offsets(), version),
     })
 }
 

@@ -21,6 +21,12 @@ pub enum Kind {
     Fixed(usize),
     /// Text, possibly null.
     Text,
+    /// Bytes, possibly null.
+    Bytes,
+    /// A list of texts.
+    Texts,
+    /// A structure in its place, not in a list.
+    Struct(&'static [Field]),
     /// A list of plain values of so many bytes each.
     List(usize),
     /// A list of structures.
@@ -59,11 +65,18 @@ pub(super) const INT32: Field = Field::new(Kind::Fixed(4));
 pub(super) const INT64: Field = Field::new(Kind::Fixed(8));
 pub(super) const UUID: Field = Field::new(Kind::Fixed(16));
 pub(super) const TEXT: Field = Field::new(Kind::Text);
+pub(super) const BYTES: Field = Field::new(Kind::Bytes);
+pub(super) const TEXTS: Field = Field::new(Kind::Texts);
 pub(super) const INT32_LIST: Field = Field::new(Kind::List(4));
 
 /// A list of structures with these fields.
 pub(super) const fn structs(fields: &'static [Field]) -> Field {
     Field::new(Kind::Structs(fields))
+}
+
+/// One structure with these fields.
+pub(super) const fn one(fields: &'static [Field]) -> Field {
+    Field::new(Kind::Struct(fields))
 }
 
 /// Whether `message` is laid out as `fields` say, to its last byte.
@@ -93,6 +106,14 @@ fn walk(kind: Kind, version: i16, flexible: bool, reader: &mut Reader) -> Result
     match kind {
         Kind::Fixed(bytes) => reader.skip("a number", bytes),
         Kind::Text => reader.skip_text("text", flexible),
+        Kind::Bytes => reader.nullable_bytes("bytes", flexible).map(drop),
+        Kind::Texts => {
+            for _ in 0..reader.array("a list", 1, flexible)? {
+                reader.skip_text("text", flexible)?;
+            }
+            Ok(())
+        }
+        Kind::Struct(fields) => walk_struct(fields, version, flexible, reader),
         Kind::List(bytes) => {
             let count = reader.array("a list", bytes, flexible)?;
             reader.skip("a list", count.saturating_mul(bytes))

@@ -1,7 +1,9 @@
 //! The layouts of the responses that go through the message crate, as Kafka's schemas give them.
 //! The tests compare each with what that crate writes, in every version.
 
-use super::shape::{BOOL, Field, INT8, INT16, INT32, INT32_LIST, INT64, TEXT, UUID, structs};
+use super::shape::{
+    BOOL, BYTES, Field, INT8, INT16, INT32, INT32_LIST, INT64, TEXT, TEXTS, UUID, one, structs,
+};
 
 const THROTTLE_TIME_MS: Field = INT32;
 const ERROR_CODE: Field = INT16;
@@ -107,3 +109,72 @@ pub(super) const DESCRIBE_PRODUCERS: &[Field] =
     &[THROTTLE_TIME_MS, structs(&[TEXT, structs(&[INT32, ERROR_CODE, TEXT, structs(PRODUCER)])])];
 
 const PRODUCER: &[Field] = &[INT64, INT32, INT32, INT64, INT32, INT64];
+
+pub(super) const FIND_COORDINATOR: &[Field] = &[
+    THROTTLE_TIME_MS,
+    ERROR_CODE.until(3),
+    TEXT.until(3),
+    INT32.until(3),
+    TEXT.until(3),
+    INT32.until(3),
+    structs(&[TEXT, INT32, TEXT, INT32, ERROR_CODE, TEXT]).since(4),
+];
+
+pub(super) const LIST_GROUPS: &[Field] =
+    &[THROTTLE_TIME_MS.since(1), ERROR_CODE, structs(&[TEXT, TEXT, TEXT.since(4), TEXT.since(5)])];
+
+pub(super) const DESCRIBE_GROUPS: &[Field] = &[
+    THROTTLE_TIME_MS.since(1),
+    structs(&[
+        ERROR_CODE,
+        TEXT.since(6),
+        TEXT,
+        TEXT,
+        TEXT,
+        TEXT,
+        structs(&[TEXT, TEXT.since(4), TEXT, TEXT, BYTES, BYTES]),
+        INT32.since(3),
+    ]),
+];
+
+const ASSIGNMENT: &[Field] = &[structs(&[UUID, TEXT, INT32_LIST])];
+
+const CONSUMER_GROUP_MEMBER: &[Field] =
+    &[TEXT, TEXT, TEXT, INT32, TEXT, TEXT, TEXTS, TEXT, one(ASSIGNMENT), one(ASSIGNMENT), INT8.since(1)];
+
+pub(super) const CONSUMER_GROUP_DESCRIBE: &[Field] = &[
+    THROTTLE_TIME_MS,
+    structs(&[ERROR_CODE, TEXT, TEXT, TEXT, INT32, INT32, TEXT, structs(CONSUMER_GROUP_MEMBER), INT32]),
+];
+
+pub(super) const SHARE_GROUP_DESCRIBE: &[Field] = &[
+    THROTTLE_TIME_MS,
+    structs(&[ERROR_CODE, TEXT, TEXT, TEXT, INT32, INT32, TEXT, structs(SHARE_GROUP_MEMBER), INT32]),
+];
+
+const SHARE_GROUP_MEMBER: &[Field] = &[TEXT, TEXT, INT32, TEXT, TEXT, TEXTS, one(ASSIGNMENT)];
+
+const COMMITTED: &[Field] = &[INT32, INT64, INT32.since(5), TEXT, ERROR_CODE];
+
+pub(super) const OFFSET_FETCH: &[Field] = &[
+    THROTTLE_TIME_MS.since(3),
+    structs(&[TEXT, structs(COMMITTED)]).until(7),
+    ERROR_CODE.until(7),
+    structs(&[TEXT, structs(&[TEXT, structs(COMMITTED)]), ERROR_CODE]).since(8),
+];
+
+pub(super) const OFFSET_COMMIT: &[Field] =
+    &[THROTTLE_TIME_MS.since(3), structs(&[TEXT, structs(&[INT32, ERROR_CODE])])];
+
+pub(super) const DESCRIBE_SHARE_GROUP_OFFSETS: &[Field] = &[
+    THROTTLE_TIME_MS,
+    structs(&[
+        TEXT,
+        structs(&[TEXT, UUID, structs(&[INT32, INT64, INT32, ERROR_CODE, TEXT])]),
+        ERROR_CODE,
+        TEXT,
+    ]),
+];
+
+pub(super) const ALTER_SHARE_GROUP_OFFSETS: &[Field] =
+    &[THROTTLE_TIME_MS, ERROR_CODE, TEXT, structs(&[TEXT, UUID, structs(&[INT32, ERROR_CODE, TEXT])])];

@@ -35,6 +35,21 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         }
         ApiKey::DescribeCluster => decode_response::<DescribeClusterRequest>(version, body).is_ok(),
         ApiKey::DescribeProducers => decode_response::<DescribeProducersRequest>(version, body).is_ok(),
+        ApiKey::FindCoordinator => decode_response::<FindCoordinatorRequest>(version, body).is_ok(),
+        ApiKey::ListGroups => decode_response::<ListGroupsRequest>(version, body).is_ok(),
+        ApiKey::DescribeGroups => decode_response::<DescribeGroupsRequest>(version, body).is_ok(),
+        ApiKey::ConsumerGroupDescribe => {
+            decode_response::<ConsumerGroupDescribeRequest>(version, body).is_ok()
+        }
+        ApiKey::OffsetFetch => decode_response::<OffsetFetchRequest>(version, body).is_ok(),
+        ApiKey::OffsetCommit => decode_response::<OffsetCommitRequest>(version, body).is_ok(),
+        ApiKey::ShareGroupDescribe => decode_response::<ShareGroupDescribeRequest>(version, body).is_ok(),
+        ApiKey::DescribeShareGroupOffsets => {
+            decode_response::<DescribeShareGroupOffsetsRequest>(version, body).is_ok()
+        }
+        ApiKey::AlterShareGroupOffsets => {
+            decode_response::<AlterShareGroupOffsetsRequest>(version, body).is_ok()
+        }
     }
 }
 

@@ -1,0 +1,169 @@
+//! Writes offset syncs for those who translate by MirrorMaker 2's rules; when one is due is decided in `syncs`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kmirror_protocol::client::{ClientError, Cluster, send};
+use kmirror_protocol::wire::record::NewRecord;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+
+use super::records::OffsetSync;
+use super::syncs::{Pair, SyncState};
+use crate::clock::now_ms;
+use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
+use crate::error::chain;
+use crate::ids::SourcePartition;
+use crate::jobs::JobContext;
+use crate::plan::OffsetSyncPlan;
+
+/// How often the ends of the mirror are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After a failure, the pause before the next attempt.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// Syncs written in one go.
+const RECORDS_PER_WRITE: usize = 4096;
+
+/// Why syncs are not written.
+#[derive(Debug, thiserror::Error)]
+enum SyncError {
+    #[error("offset syncs cannot be written (records are mirrored all the same)")]
+    Create(#[from] CompactedTopicError),
+    #[error("offset syncs cannot be written to topic {topic} (records are mirrored all the same)")]
+    Write {
+        topic: Arc<str>,
+        #[source]
+        source: ClientError,
+    },
+}
+
+/// Writes offset syncs until the flow stops, and what is left then.
+pub(crate) async fn run(job: JobContext, plan: OffsetSyncPlan) {
+    let stop = job.stop.clone();
+    let mut writer = Writer::new(job, plan);
+    let mut turns = tokio::time::interval(LOOK_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turns.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = writer.turn() => {}
+        }
+    }
+    if writer.last_failure.is_none() {
+        writer.job.drained.cancelled().await;
+        let _ = tokio::time::timeout(PAUSE_AFTER_FAILURE, writer.write(true)).await;
+    }
+}
+
+struct Writer {
+    job: JobContext,
+    plan: OffsetSyncPlan,
+    topic: Arc<str>,
+    cluster: Cluster,
+    admin: Cluster,
+    created: bool,
+    states: HashMap<SourcePartition, SyncState>,
+    flushed: Instant,
+    /// What failed last, and when to try again.
+    last_failure: Option<(String, Instant)>,
+}
+
+impl Writer {
+    fn new(job: JobContext, plan: OffsetSyncPlan) -> Self {
+        let place = &job.plan.sync.offset_syncs_at;
+        let clients = &job.clients;
+        let (cluster, admin) = match place.on_source {
+            // Not the one that fetches: its connections read into the pool for records.
+            true => (clients.source_admin.clone(), clients.source_admin.clone()),
+            false => (clients.target.clone(), clients.target_admin.clone()),
+        };
+        Self {
+            topic: place.topic.as_str().into(),
+            job,
+            plan,
+            cluster,
+            admin,
+            created: false,
+            states: HashMap::new(),
+            flushed: Instant::now(),
+            last_failure: None,
+        }
+    }
+
+    async fn turn(&mut self) {
+        if self.last_failure.as_ref().is_some_and(|(_, until)| Instant::now() < *until) {
+            return;
+        }
+        let flush = self.flushed.elapsed() >= self.job.plan.offset_flush_interval;
+        match self.write(flush).await {
+            Ok(()) => {
+                if self.last_failure.take().is_some() {
+                    info!(flow = self.job.plan.name(), "offset syncs are written again");
+                }
+            }
+            Err(error) => {
+                let text = chain(&error);
+                if self.last_failure.as_ref().is_none_or(|(told, _)| *told != text) {
+                    warn!(flow = self.job.plan.name(), "{text}; will be tried again");
+                }
+                self.last_failure = Some((text, Instant::now() + PAUSE_AFTER_FAILURE));
+            }
+        }
+    }
+
+    async fn write(&mut self, flush: bool) -> Result<(), SyncError> {
+        self.create().await?;
+        let mut ends: Vec<(SourcePartition, Option<Pair>, Option<Pair>)> = Vec::new();
+        for status in self.job.status.partitions() {
+            let end = status.offset_map().last_record();
+            let state = self.states.entry(status.source.clone()).or_insert_with(|| {
+                let before_this_run = !status.has_moved();
+                SyncState::new(end.filter(|_| before_this_run))
+            });
+            let due = state.due(end, self.plan.lag_max, flush);
+            ends.push((status.source.clone(), end, due));
+        }
+        let now = now_ms();
+        let records: Vec<NewRecord> = ends
+            .iter()
+            .filter_map(|(partition, _, due)| {
+                let (upstream, downstream) = (*due)?;
+                Some(OffsetSync { partition: partition.clone(), upstream, downstream }.to_record(now))
+            })
+            .collect();
+        for chunk in records.chunks(RECORDS_PER_WRITE) {
+            send::send_records(&self.cluster, &self.topic, vec![(0, chunk.to_vec())])
+                .await
+                .map_err(|source| SyncError::Write { topic: Arc::clone(&self.topic), source })?;
+        }
+        for (partition, end, due) in ends {
+            if let Some(state) = self.states.get_mut(&partition) {
+                state.looked(end, due);
+            }
+        }
+        if flush {
+            self.flushed = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<(), SyncError> {
+        if !self.created {
+            let wanted = CompactedTopic {
+                flow: &self.job.plan.name(),
+                topic: &self.topic,
+                replication_factor: self.plan.replication_factor,
+                option: "offset-syncs.topic.replication.factor",
+                timeout: self.job.plan.admin_timeout,
+            };
+            create_compacted(&self.admin, &wanted).await?;
+            self.created = true;
+        }
+        Ok(())
+    }
+}
