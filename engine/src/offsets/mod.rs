@@ -6,9 +6,6 @@ pub mod records;
 pub mod snapshot;
 pub mod store;
 pub mod stretch;
-<<<<<<< HEAD
-pub mod topics;
-=======
 mod syncs;
 pub(crate) mod syncs_job;
->>>>>>> main
+pub mod topics;
