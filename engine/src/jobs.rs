@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::clients::Clients;
-use crate::offsets::syncs_job;
+use crate::offsets::{groups_job, syncs_job};
 use crate::plan::FlowPlan;
 use crate::status::FlowStatus;
 
@@ -34,6 +34,9 @@ impl Jobs {
         let mut jobs = Self::default();
         if let Some(plan) = context.plan.sync.offset_syncs {
             jobs.0.spawn(syncs_job::run(context.clone(), plan));
+        }
+        if groups_job::is_wanted(&context.plan) {
+            jobs.0.spawn(groups_job::run(context.clone()));
         }
         jobs
     }

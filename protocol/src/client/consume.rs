@@ -67,6 +67,58 @@ pub async fn read_to_end(
     Ok(())
 }
 
+/// How a broker is asked for records of an internal topic.
+pub(super) struct Reader<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) topic: &'a Arc<str>,
+    pub(super) known: &'a Metadata,
+    pub(super) purpose: Purpose,
+    pub(super) isolation_level: IsolationLevel,
+    pub(super) max_wait_ms: i32,
+    pub(super) max_bytes: i32,
+    pub(super) partition_bytes: i32,
+}
+
+impl Reader<'_> {
+    /// Asks once for these partitions from these offsets on.
+    pub(super) async fn fetch(
+        &self,
+        node: NodeId,
+        session: &mut FetchSession,
+        positions: BTreeMap<i32, i64>,
+    ) -> Result<FetchResponse, ClientError> {
+        let connection = self.cluster.connection(node, self.purpose).await?;
+        let net = |source| ClientError::Broker { cluster: Arc::clone(self.cluster.alias()), node, source };
+        let wire = |source| net(NetError::wire(connection.address(), source));
+        let key = self.known.topics.get(self.topic).map(|topic| topic.key());
+        let key = key.unwrap_or_else(|| TopicKey { name: Arc::clone(self.topic), id: uuid::Uuid::nil() });
+        session.retain(|_, partition| positions.contains_key(&partition));
+        for (partition, fetch_offset) in positions {
+            let epoch = self.known.partition(self.topic, partition).and_then(|found| found.leader_epoch);
+            let position = FetchPosition {
+                fetch_offset,
+                current_leader_epoch: epoch.unwrap_or(-1),
+                last_fetched_epoch: -1,
+                log_start_offset: -1,
+                max_bytes: self.partition_bytes,
+            };
+            session.set(&key, partition, position);
+        }
+        let params = FetchParams {
+            max_wait_ms: self.max_wait_ms,
+            min_bytes: 1,
+            max_bytes: self.max_bytes,
+            isolation_level: self.isolation_level,
+            rack: "".into(),
+        };
+        let version = session.version(connection.require(ApiKey::Fetch).map_err(net)?);
+        let body = session.build(version, &params).map_err(wire)?;
+        let waiter = connection.send(ApiKey::Fetch, version, vec![body]).await.map_err(net)?;
+        let body = waiter.await.map_err(net)?;
+        session.accept(version, body).map_err(wire)
+    }
+}
+
 /// What is still to be read.
 struct Reading<'a> {
     cluster: &'a Cluster,
@@ -196,37 +248,19 @@ impl<'a> Reading<'a> {
         node: NodeId,
         partitions: &[i32],
     ) -> Result<FetchResponse, ClientError> {
-        let connection = self.cluster.connection(node, Purpose::General).await?;
-        let net = |source| ClientError::Broker { cluster: Arc::clone(self.cluster.alias()), node, source };
-        let wire = |source| net(NetError::wire(connection.address(), source));
-        let key = known.topics.get(self.topic).map(|topic| topic.key());
-        let key = key.unwrap_or_else(|| TopicKey { name: Arc::clone(self.topic), id: uuid::Uuid::nil() });
         let session = self.sessions.entry(node).or_default();
-        session.retain(|_, partition| partitions.contains(&partition));
-        for partition in partitions {
-            let Some(part) = self.open.get(partition) else { continue };
-            let epoch = known.partition(self.topic, *partition).and_then(|partition| partition.leader_epoch);
-            let position = FetchPosition {
-                fetch_offset: part.next,
-                current_leader_epoch: epoch.unwrap_or(-1),
-                last_fetched_epoch: -1,
-                log_start_offset: -1,
-                max_bytes: self.partition_bytes,
-            };
-            session.set(&key, *partition, position);
-        }
-        let params = FetchParams {
-            max_wait_ms: MAX_WAIT_MS,
-            min_bytes: 1,
-            max_bytes: self.max_bytes,
+        let positions = partitions.iter().filter_map(|index| Some((*index, self.open.get(index)?.next)));
+        let reader = Reader {
+            cluster: self.cluster,
+            topic: self.topic,
+            known,
+            purpose: Purpose::General,
             isolation_level: IsolationLevel::ReadCommitted,
-            rack: "".into(),
+            max_wait_ms: MAX_WAIT_MS,
+            max_bytes: self.max_bytes,
+            partition_bytes: self.partition_bytes,
         };
-        let version = session.version(connection.require(ApiKey::Fetch).map_err(net)?);
-        let body = session.build(version, &params).map_err(wire)?;
-        let waiter = connection.send(ApiKey::Fetch, version, vec![body]).await.map_err(net)?;
-        let body = waiter.await.map_err(net)?;
-        session.accept(version, body).map_err(wire)
+        reader.fetch(node, session, positions.collect()).await
     }
 
     /// Hands on what came of a partition, and says whether that was anything.

@@ -15,6 +15,7 @@ mod metadata;
 pub mod offsets;
 pub mod retry;
 pub mod send;
+pub mod tail;
 #[cfg(test)]
 mod testing;
 pub mod txn;

@@ -7,10 +7,14 @@ use kmirror_protocol::client::groups::{
     CommittedOffset, DescribedGroup, GroupKind, GroupState, commit_offsets, committed_offsets,
     describe_groups, list_groups, set_share_starts, share_starts,
 };
+use kmirror_protocol::client::tail::Tail;
 use kmirror_protocol::wire::api::ApiKey;
 use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::record::{Limits, Record, records};
 
 use super::{cluster, fresh_topic, version_of};
+
+const LIMITS: Limits = Limits { max_decompressed_bytes: 1 << 20 };
 
 fn position(topic: &Arc<str>, partition: i32, offset: i64, metadata: &str) -> CommittedOffset {
     let (topic, metadata) = (Arc::clone(topic), Arc::from(metadata));
@@ -25,11 +29,29 @@ async fn positions_are_set_and_told_group_by_group() {
     // More than fit into one request.
     let groups: Vec<Arc<str>> = (0..130).map(|n| format!("{topic}-{n}").into()).collect();
     let absent: Arc<str> = format!("{topic}-absent").into();
-    for (n, group) in (0..).zip(&groups) {
-        let wanted = [position(&topic, 0, n, "by hand"), position(&topic, 2, 7, "")];
-        let results = commit_offsets(&cluster, group, &wanted).await.unwrap();
-        assert!(results.len() == 2 && results.iter().all(|(_, result)| result.is_ok()), "{results:?}");
+    let wanted = (0..).zip(&groups).map(|(n, group)| {
+        (Arc::clone(group), vec![position(&topic, 0, n, "by hand"), position(&topic, 2, 7, "")])
+    });
+    // The first commit ever makes the topic of positions.
+    commit_offsets(&cluster, vec![(Arc::clone(&absent), vec![position(&topic, 1, 3, "")])]).await.unwrap();
+    let mut tail = Tail::begin(&cluster, &"__consumer_offsets".into()).await.unwrap();
+    let absent: Arc<str> = format!("{topic}-really-absent").into();
+    for (group, results) in commit_offsets(&cluster, wanted.collect()).await.unwrap() {
+        let results = results.unwrap();
+        assert!(results.len() == 2 && results.iter().all(|(_, result)| result.is_ok()), "{group}");
     }
+    let mut seen = 0;
+    while seen < 2 * groups.len() {
+        // The other test's group is there as well.
+        let of_ours = |key: &[u8]| key.windows(topic.len()).any(|part| part == topic.as_bytes());
+        let is_ours = |record: &Record| record.key.as_deref().is_some_and(of_ours);
+        tail.read(|_, entry| {
+            seen += records(&entry, &LIMITS).unwrap().iter().filter(|one| is_ours(one)).count()
+        })
+        .await
+        .unwrap();
+    }
+    assert_eq!(seen, 2 * groups.len(), "a record for each position, and none from before");
     let asked = [&groups[..], &[Arc::clone(&absent)]].concat();
     let told: BTreeMap<_, _> = committed_offsets(&cluster, &asked).await.unwrap().into_iter().collect();
     assert_eq!(told.len(), asked.len());
@@ -43,9 +65,9 @@ async fn positions_are_set_and_told_group_by_group() {
     }
     assert_eq!(told[&absent], Ok(Vec::new()));
 
-    let nowhere = [position(&topic, 0, 5, ""), position(&topic, 77, 5, "")];
-    let results: BTreeMap<_, _> =
-        commit_offsets(&cluster, &groups[0], &nowhere).await.unwrap().into_iter().collect();
+    let nowhere = vec![position(&topic, 0, 5, ""), position(&topic, 77, 5, "")];
+    let results = commit_offsets(&cluster, vec![(Arc::clone(&groups[0]), nowhere)]).await.unwrap();
+    let results: BTreeMap<_, _> = results[0].1.clone().unwrap().into_iter().collect();
     assert_eq!(results[&(Arc::clone(&topic), 0)], Ok(()));
     assert_eq!(results[&(Arc::clone(&topic), 77)], Err(ErrorCode::UnknownTopicOrPartition));
 

@@ -140,36 +140,42 @@ fn concerns_group(code: ErrorCode) -> bool {
     matches!(decide(code), Action::Retry | Action::RefreshAndRetry) && !topic_is_gone
 }
 
-/// Sets positions of a group as somebody who is no member of it, as `kafka-consumer-groups --reset-offsets` does. The
+/// Sets positions of groups as somebody who is no member of them, as `kafka-consumer-groups --reset-offsets` does. The
 /// coordinator refuses each partition of a group that has members with `UNKNOWN_MEMBER_ID`. It takes the rights to
 /// read the group and the topics.
 ///
 /// # Errors
-/// [`ClientError::Refused`] when the coordinator does not take it within the cluster's deadline, and when there is no
-/// metadata to be had.
+/// [`ClientError`] only when there is no metadata to be had.
 pub async fn commit_offsets(
     cluster: &Cluster,
-    group: &Arc<str>,
-    offsets: &[CommittedOffset],
-) -> Result<CommitResults, ClientError> {
-    let mut results = Vec::with_capacity(offsets.len());
-    for chunk in offsets.chunks(PARTITIONS_PER_COMMIT) {
-        let questions = vec![(Arc::clone(group), Arc::<[CommittedOffset]>::from(chunk))];
-        for (_, answer) in ask_coordinators(cluster, questions, commit).await? {
-            results.extend(answer.map_err(|code| cluster.refused(ApiKey::OffsetCommit, code, None))?);
-        }
-    }
-    Ok(results)
+    positions: Vec<(Arc<str>, Vec<CommittedOffset>)>,
+) -> Result<ByGroup<CommitResults>, ClientError> {
+    let questions = positions.into_iter().map(|(group, offsets)| (group, Arc::from(offsets))).collect();
+    ask_coordinators(cluster, questions, commit).await
 }
 
 async fn commit(
     connection: Connection,
     questions: Vec<(Arc<str>, Arc<[CommittedOffset]>)>,
 ) -> Result<ByGroup<CommitResults>, NetError> {
-    let mut answers = Vec::with_capacity(questions.len());
+    let mut asked = JoinSet::new();
     for (group, offsets) in questions {
-        let response = connection.call(commit_request(&group, &offsets)).await?;
-        answers.push((group, results_of(&response)));
+        let connection = connection.clone();
+        asked.spawn(async move {
+            let mut results = Ok(Vec::with_capacity(offsets.len()));
+            for chunk in offsets.chunks(PARTITIONS_PER_COMMIT) {
+                let response = connection.call(commit_request(&group, chunk)).await?;
+                results = results.and_then(|mut all: CommitResults| {
+                    all.extend(results_of(&response)?);
+                    Ok(all)
+                });
+            }
+            Ok::<_, NetError>((group, results))
+        });
+    }
+    let mut answers = Vec::new();
+    while let Some(answer) = asked.join_next().await {
+        answers.extend(answer.ok().transpose()?);
     }
     Ok(answers)
 }

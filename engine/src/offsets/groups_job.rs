@@ -1,0 +1,300 @@
+//! Keeps the positions of consumer groups at the target: finds the groups of the source, reads where they stand, writes
+//! checkpoints as MirrorMaker 2 does, and sets the same groups at the target. What is due is decided in `checkpoints`
+//! and `group_sync`.
+
+mod round;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kmirror_protocol::client::groups::{GroupKind, list_groups};
+use kmirror_protocol::client::{ClientError, Cluster, consume};
+use kmirror_protocol::wire::error::ErrorCode;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::checkpoints::Checkpoints;
+use super::mm2_syncs::Mm2Syncs;
+use super::records::Checkpoint;
+use crate::clients::cluster;
+use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
+use crate::error::chain;
+use crate::jobs::JobContext;
+use crate::plan::{CheckpointPlan, FlowPlan};
+use watch::Watch;
+
+/// Requests about groups under way at once to one broker: positions are set group by group, which over a long link would
+/// take its time one after the other.
+const IN_FLIGHT: usize = 20;
+/// After a failure, the pause before the next attempt.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// Groups that moved are gathered for so long before they are looked at.
+const GATHER: Duration = Duration::from_millis(300);
+/// How long the last round may take when the flow stops.
+const LAST_ROUND: Duration = Duration::from_secs(10);
+/// How long the last round waits for what is in flight.
+const LAST_RECORDS: Duration = Duration::from_secs(30);
+/// Responses while topics are read hold about this much.
+const READ_BYTES: usize = 1 << 20;
+/// Groups kept; a cluster with more has its groups cut off, with a word.
+const GROUPS_MAX: usize = 200_000;
+
+/// Whether a flow has anything to do with groups.
+pub(crate) fn is_wanted(plan: &FlowPlan) -> bool {
+    plan.sync.checkpoints.is_some() || plan.sync.group_offsets.is_some()
+}
+
+/// Keeps groups in step until the flow stops, and once more then.
+pub(crate) async fn run(context: JobContext) {
+    let stop = context.stop.clone();
+    let mut job = GroupsJob::new(context);
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = job.prepare() => {}
+    }
+    let watch = Watch::start(&job);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = job.go_on(&watch) => {}
+    }
+    job.last_round().await;
+}
+
+/// What is kept between rounds.
+struct GroupsJob {
+    context: JobContext,
+    flow: String,
+    source: Cluster,
+    target: Cluster,
+    checkpoints_topic: Arc<str>,
+    /// Whether checkpoints can be written.
+    checkpoints_ready: bool,
+    checkpoints: Checkpoints,
+    syncs: Mm2Syncs,
+    /// The groups of the source that are to be kept in step.
+    groups: BTreeSet<Arc<str>>,
+    /// The share groups among the source's groups.
+    shares: BTreeSet<Arc<str>>,
+    told: Told,
+}
+
+/// What was said already: each thing is said once.
+#[derive(Debug, Default)]
+struct Told(BTreeSet<String>);
+
+impl Told {
+    /// Things remembered at most. Beyond them nothing new is said.
+    const MAX: usize = 1000;
+
+    /// Warns, unless the same was said before.
+    fn warn(&mut self, flow: &str, text: String) {
+        if self.0.len() < Self::MAX && !self.0.contains(&text) {
+            warn!(flow, "{text}");
+            self.0.insert(text);
+        }
+    }
+}
+
+/// Which groups a round is about.
+#[derive(Debug, Clone)]
+enum Which {
+    All,
+    These(BTreeSet<Arc<str>>),
+}
+
+impl GroupsJob {
+    fn new(context: JobContext) -> Self {
+        let plan = &context.plan;
+        Self {
+            flow: plan.name(),
+            source: cluster(&plan.source, &plan.source_admin, IN_FLIGHT, None),
+            target: cluster(&plan.target, &plan.target_admin, IN_FLIGHT, None),
+            checkpoints_topic: plan.sync.checkpoints_topic.as_str().into(),
+            checkpoints_ready: false,
+            checkpoints: Checkpoints::default(),
+            syncs: Mm2Syncs::default(),
+            groups: BTreeSet::new(),
+            shares: BTreeSet::new(),
+            told: Told::default(),
+            context,
+        }
+    }
+
+    /// Reads what was written before. What cannot be read now is tried again; what may not be read is said and left.
+    async fn prepare(&mut self) {
+        while let Err(error) = self.read_syncs().await {
+            self.told.warn(&self.flow, format!("{}; will be tried again", chain(&error)));
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+        if let Some(plan) = self.context.plan.sync.checkpoints {
+            while let Err(error) = self.open_checkpoints(plan).await {
+                self.told.warn(&self.flow, format!("no checkpoints: {}; will be tried again", chain(&error)));
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            }
+        }
+    }
+
+    /// MirrorMaker 2's offset syncs, for positions that kmirror did not mirror itself.
+    async fn read_syncs(&mut self) -> Result<(), ClientError> {
+        let place = &self.context.plan.sync.offset_syncs_at;
+        let (from, right) = if place.on_source { (&self.source, "source") } else { (&self.target, "target") };
+        let mut syncs = Mm2Syncs::default();
+        let topic: Arc<str> = place.topic.as_str().into();
+        match consume::read_to_end(from, &topic, READ_BYTES, |_, record| {
+            syncs.read(record.key.as_deref(), record.value.as_deref());
+        })
+        .await
+        {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => {}
+            Err(error) if is_forbidden(&error) => {
+                let text = format!(
+                    "positions that kmirror did not mirror itself stay unknown: reading {topic} takes the right READ \
+                     for it on the {right} cluster {}",
+                    from.alias()
+                );
+                self.told.warn(&self.flow, text);
+            }
+            Err(error) => return Err(error),
+        }
+        self.syncs = syncs;
+        Ok(())
+    }
+
+    /// Creates the topic of checkpoints if it is missing, and reads what it holds, so that nothing goes back.
+    async fn open_checkpoints(&mut self, plan: CheckpointPlan) -> Result<(), CompactedTopicError> {
+        let topic = CompactedTopic {
+            flow: &self.flow,
+            topic: &self.checkpoints_topic,
+            replication_factor: plan.replication_factor,
+            option: "checkpoints.topic.replication.factor",
+            timeout: self.context.plan.admin_timeout,
+        };
+        create_compacted(&self.target, &topic).await?;
+        let mut read = Checkpoints::default();
+        let each = |_, record: kmirror_protocol::wire::record::Record| {
+            if let Some(one) = Checkpoint::read(record.key.as_deref(), record.value.as_deref()) {
+                read.note(&one);
+            }
+        };
+        match consume::read_to_end(&self.target, &self.checkpoints_topic, READ_BYTES, each).await {
+            Ok(()) => {}
+            Err(error) if is_forbidden(&error) => {
+                let text = format!(
+                    "checkpoints of earlier runs are unknown, so that target positions in them may go back: reading \
+                     {} takes the right READ for it on the target cluster {}",
+                    self.checkpoints_topic,
+                    self.target.alias()
+                );
+                self.told.warn(&self.flow, text);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        info!(
+            flow = self.flow,
+            topic = &*self.checkpoints_topic,
+            checkpoints = read.len(),
+            "checkpoints are written"
+        );
+        self.checkpoints = read;
+        self.checkpoints_ready = true;
+        Ok(())
+    }
+
+    async fn go_on(&mut self, watch: &Watch) {
+        let sync = &self.context.plan.sync;
+        let mut refresh = turns(sync.refresh_groups);
+        let mut checkpoints = turns(sync.checkpoints.map(|plan| plan.every));
+        let mut positions = turns(sync.group_offsets.map(|plan| plan.every));
+        let (emits, sets) = (sync.checkpoints.is_some(), sync.group_offsets.is_some());
+        let refreshes = sync.refresh_groups.is_some();
+        self.list().await;
+        refresh.reset();
+        loop {
+            tokio::select! {
+                biased;
+                _ = refresh.tick(), if refreshes => self.list().await,
+                _ = checkpoints.tick(), if emits => self.round(Which::All, true, false).await,
+                _ = positions.tick(), if sets => self.round(Which::All, false, true).await,
+                moved = watch.moved(GATHER) => {
+                    let moved: BTreeSet<_> = moved.into_iter().filter(|group| self.takes(group)).collect();
+                    self.groups.extend(moved.iter().cloned());
+                    self.round(Which::These(moved), false, true).await;
+                }
+            }
+        }
+    }
+
+    fn takes(&self, group: &str) -> bool {
+        self.context.plan.sync.groups.decide(group).is_in()
+    }
+
+    /// Once more when nothing is in flight any more, so that groups stand where the mirror ends.
+    async fn last_round(&mut self) {
+        // The lane drains; whoever stops it a second time does not wait for us either.
+        let _ = tokio::time::timeout(LAST_RECORDS, self.context.drained.cancelled()).await;
+        let last = async {
+            if self.groups.is_empty() {
+                self.list().await;
+            }
+            self.round(Which::All, true, true).await;
+        };
+        if tokio::time::timeout(LAST_ROUND, last).await.is_err() {
+            warn!(
+                flow = self.flow,
+                "the positions of groups were not all written in {LAST_ROUND:?} at the end"
+            );
+        }
+    }
+
+    /// Looks which groups there are. Those that are only there for a part of the list stay known.
+    async fn list(&mut self) {
+        let listing = match list_groups(&self.source).await {
+            Ok(listing) => listing,
+            Err(error) => {
+                let text = format!("groups cannot be listed: {}; will be tried again", chain(&error));
+                return self.told.warn(&self.flow, text);
+            }
+        };
+        let whole = listing.incomplete.is_none();
+        if let Some(error) = &listing.incomplete {
+            self.told.warn(&self.flow, format!("some groups may be missing: {}", chain(error)));
+        }
+        let (mut groups, mut shares) = (BTreeSet::new(), BTreeSet::new());
+        for group in listing.groups.into_iter().filter(|group| self.takes(&group.id)).take(GROUPS_MAX) {
+            match group.kind {
+                GroupKind::Share => shares.insert(group.id),
+                // Connect's and other groups of their own protocol have no positions.
+                GroupKind::Classic if !matches!(&*group.protocol_type, "" | "consumer") => false,
+                GroupKind::Classic | GroupKind::Consumer | GroupKind::Streams => groups.insert(group.id),
+                GroupKind::Unknown => false,
+            };
+        }
+        if !whole {
+            groups.extend(self.groups.iter().cloned());
+            shares.extend(self.shares.iter().cloned());
+        }
+        if groups != self.groups || shares != self.shares {
+            let (groups, shares) = (groups.len(), shares.len());
+            info!(flow = self.flow, groups, share_groups = shares, "groups found at the source");
+        }
+        (self.groups, self.shares) = (groups, shares);
+    }
+}
+
+/// Turns of a job, the first at once. Without an interval they are not to be asked for.
+fn turns(every: Option<Duration>) -> Interval {
+    let mut turns = interval(every.unwrap_or(Duration::MAX / 4));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns
+}
+
+fn is_absent(error: &ClientError) -> bool {
+    error.code() == Some(ErrorCode::UnknownTopicOrPartition)
+}
+
+fn is_forbidden(error: &ClientError) -> bool {
+    error.code() == Some(ErrorCode::TopicAuthorizationFailed)
+}

@@ -1,0 +1,123 @@
+//! Watches the source's `__consumer_offsets`, to learn at once which groups moved. Polling goes on beside it, so that
+//! what is missed here is only later.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kmirror_protocol::client::tail::Tail;
+use kmirror_protocol::client::{ClientError, Cluster};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+use super::{GroupsJob, is_forbidden};
+use crate::error::chain;
+use crate::offsets::offsets_topic::Moved;
+
+/// The topic where coordinators keep positions.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// The pause before the topic is looked for again: it is made with the first commit of a cluster.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Groups that wait to be looked at. Those beyond them wait for the next poll.
+const WAITING_MAX: usize = 100_000;
+
+/// A watch, which ends when it is dropped.
+pub(super) struct Watch {
+    waiting: Arc<Waiting>,
+    task: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    groups: Mutex<BTreeSet<Arc<str>>>,
+    some: Notify,
+}
+
+impl Waiting {
+    fn add(&self, group: Arc<str>) {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if groups.len() < WAITING_MAX {
+            groups.insert(group);
+        }
+        drop(groups);
+        self.some.notify_one();
+    }
+}
+
+impl Watch {
+    /// Watches if the plan says so and there is something to do when a group moves.
+    pub(super) fn start(job: &GroupsJob) -> Self {
+        let sync = &job.context.plan.sync;
+        let waiting = Arc::new(Waiting::default());
+        let task = (sync.watch_groups && sync.group_offsets.is_some())
+            .then(|| tokio::spawn(watch(job.flow.clone(), job.source.clone(), Arc::clone(&waiting))));
+        Self { waiting, task }
+    }
+
+    /// The groups that moved, gathered for a while; waits until there are some.
+    pub(super) async fn moved(&self, gather: Duration) -> BTreeSet<Arc<str>> {
+        loop {
+            self.waiting.some.notified().await;
+            tokio::time::sleep(gather).await;
+            let mut groups = self.waiting.groups.lock().unwrap_or_else(PoisonError::into_inner);
+            let groups = std::mem::take(&mut *groups);
+            if !groups.is_empty() {
+                return groups;
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+async fn watch(flow: String, source: Cluster, waiting: Arc<Waiting>) {
+    let mut told = false;
+    loop {
+        let Err(error) = follow(&flow, &source, &waiting).await;
+        if is_forbidden(&error) {
+            warn!(
+                flow,
+                "groups are looked at every sync.group.offsets.interval.seconds only: following {OFFSETS_TOPIC} takes \
+                 the right READ for it on the source cluster {}",
+                source.alias()
+            );
+            return;
+        }
+        if !told && !super::is_absent(&error) {
+            warn!(flow, "groups that move are not noticed at once: {}; will be tried again", chain(&error));
+            told = true;
+        }
+        debug!(flow, "{}", chain(&error));
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn follow(
+    flow: &str,
+    source: &Cluster,
+    waiting: &Waiting,
+) -> Result<std::convert::Infallible, ClientError> {
+    let mut tail = Tail::begin(source, &Arc::from(OFFSETS_TOPIC)).await?;
+    info!(flow, topic = OFFSETS_TOPIC, "watching groups");
+    let mut moved = Moved::default();
+    let mut failed = false;
+    loop {
+        let read = tail.read(|_, entry| moved.take(&entry, |group| waiting.add(group))).await;
+        match read {
+            Ok(()) => failed = false,
+            // Once may pass: brokers restart.
+            Err(error) if failed || is_forbidden(&error) => return Err(error),
+            Err(_) => {
+                failed = true;
+                tokio::time::sleep(source.backoff().failed()).await;
+            }
+        }
+    }
+}
