@@ -14,6 +14,7 @@ mod interleaved;
 mod links;
 mod live;
 mod made_before;
+mod mm2_suite;
 mod plan;
 mod program;
 mod progress;
