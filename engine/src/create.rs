@@ -20,51 +20,55 @@ pub(crate) async fn create_topics(
     topics: Vec<NewTopic>,
 ) -> Result<Vec<(Arc<str>, TopicFault)>, ClientError> {
     let mut faults = Vec::new();
-    let answers = admin::create_topics(target, &topics, plan.admin_timeout).await?;
-    for (name, answer) in answers {
-        let new = topics.iter().find(|new| new.name == name);
-        let answer = match (answer, new) {
-            (Err(fault), Some(new)) if fault.code == ErrorCode::InvalidConfig => {
-                create_without_refused(plan, target, new, fault).await?
+    let mut open = topics;
+    while !open.is_empty() {
+        let mut refused = Vec::new();
+        for (name, answer) in admin::create_topics(target, &open, plan.admin_timeout).await? {
+            match answer {
+                Ok(()) => info!(flow = plan.name(), topic = &*name, "topic created at the target"),
+                Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
+                Err(fault) if fault.code == ErrorCode::InvalidConfig => refused.push((name, fault)),
+                Err(fault) => faults.push((name, fault)),
             }
-            (answer, _) => answer,
-        };
-        match answer {
-            Ok(()) => info!(flow = plan.name(), topic = &*name, "topic created at the target"),
-            Err(fault) if fault.code == ErrorCode::TopicAlreadyExists => {}
-            Err(fault) => faults.push((name, fault)),
+        }
+        open.retain(|topic| refused.iter().any(|(name, _)| *name == topic.name));
+        let Some((name, fault)) = refused.into_iter().next() else { break };
+        let Some(topic) = open.iter().find(|topic| topic.name == name) else { break };
+        let settings = refused_settings(plan, target, topic).await?;
+        if settings.is_empty() {
+            // Each is taken alone, but not all together.
+            open.retain(|topic| topic.name != name);
+            faults.push((name, fault));
+        }
+        // What one topic must not have, the others must not have either.
+        for topic in &mut open {
+            topic.configs.retain(|setting| !settings.contains(setting));
         }
     }
     Ok(faults)
 }
 
-/// Finds out which settings the target refuses, one by one, and creates the topic without them.
-async fn create_without_refused(
+/// Finds out which settings the target refuses, one by one.
+async fn refused_settings(
     plan: &FlowPlan,
     target: &Cluster,
     topic: &NewTopic,
-    fault: TopicFault,
-) -> Result<Result<(), TopicFault>, ClientError> {
-    let mut taken = NewTopic { configs: Vec::new(), ..topic.clone() };
+) -> Result<Vec<(String, String)>, ClientError> {
+    let mut refused = Vec::new();
     for (key, value) in &topic.configs {
         let alone = NewTopic { configs: vec![(key.clone(), value.clone())], ..topic.clone() };
-        match only(admin::check_topics(target, &[alone], plan.admin_timeout).await?) {
-            Err(fault) if fault.code == ErrorCode::InvalidConfig => {
-                let name = &*topic.name;
-                warn!(
-                    flow = plan.name(),
-                    topic = name,
-                    "created without the source's {key}={value}: {fault}"
-                );
-            }
-            _ => taken.configs.push((key.clone(), value.clone())),
+        let answers = admin::check_topics(target, &[alone], plan.admin_timeout).await?;
+        let Err(fault) = only(answers) else { continue };
+        if fault.code == ErrorCode::InvalidConfig {
+            warn!(
+                flow = plan.name(),
+                topic = &*topic.name,
+                "created without the source's {key}={value}: {fault}"
+            );
+            refused.push((key.clone(), value.clone()));
         }
     }
-    if taken.configs.len() == topic.configs.len() {
-        // Each is taken alone, but not all together.
-        return Ok(Err(fault));
-    }
-    Ok(only(admin::create_topics(target, &[taken], plan.admin_timeout).await?))
+    Ok(refused)
 }
 
 /// The answer about one topic.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use kmirror_protocol::client::admin::{self, ConfigEntry, ConfigSource, NewPartitions, NewTopic, TopicFault};
+use kmirror_protocol::client::admin::{self, NewPartitions, NewTopic, TopicFault};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
@@ -28,6 +28,7 @@ use crate::plan::{
 };
 use crate::rules::{RULES_BY_DEFAULT, rules_from};
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
+use crate::sync::configs;
 
 /// What changed since the last look.
 #[derive(Debug, Default)]
@@ -286,30 +287,18 @@ impl Discovery {
         wanted.into_iter().filter(usable).collect()
     }
 
-    /// The source's own settings of these topics, as far as the plan takes them to the target.
+    /// The settings of these topics that go to the target at their creation.
     async fn settings_for(
         &self,
         topics: &[&Wanted],
     ) -> Result<HashMap<Arc<str>, Vec<(String, String)>>, ClientError> {
         let names: Vec<Arc<str>> = topics.iter().map(|one| Arc::clone(&one.source.name)).collect();
         let described = admin::describe_topic_configs(&self.source, &names).await?;
-        let own = |entry: &&ConfigEntry| {
-            !entry.sensitive
-                && !entry.read_only
-                && entry.source == ConfigSource::Topic
-                && self.plan.config_filter.takes(&entry.name, false)
-        };
-        let settings = |config: Vec<ConfigEntry>| {
-            let taken = config.iter().filter(own);
-            taken
-                .filter_map(|entry| Some((entry.name.to_string(), entry.value.as_deref()?.to_owned())))
-                .collect()
-        };
         let mut all = HashMap::new();
         for (topic, answer) in described {
             match answer {
                 Ok(config) => {
-                    all.insert(topic, settings(config));
+                    all.insert(topic, configs::at_creation(&config, &self.plan.config_filter));
                 }
                 Err(fault) => warn!(
                     flow = self.plan.name(),

@@ -12,6 +12,7 @@ use crate::clients::Clients;
 use crate::offsets::{groups_job, syncs_job};
 use crate::plan::FlowPlan;
 use crate::status::FlowStatus;
+use crate::sync;
 
 /// What a job gets. It runs until `stop`, ends soon after it, logs what fails and tries again at its next turn.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ impl Jobs {
         if groups_job::is_wanted(&context.plan) {
             jobs.0.spawn(groups_job::run(context.clone()));
         }
+        sync::start(context, &mut jobs.0);
         jobs
     }
 

@@ -8,6 +8,7 @@ mod control;
 mod create;
 mod discovery;
 mod error;
+pub mod failover;
 pub mod filter;
 pub mod flow;
 mod heartbeat;
@@ -21,6 +22,7 @@ pub mod policy;
 pub mod progress;
 mod rules;
 pub mod status;
+mod sync;
 pub mod verify;
 
 pub use clients::cluster;

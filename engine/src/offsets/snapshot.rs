@@ -40,7 +40,9 @@ impl OffsetMap {
         if let Some(block) = Block::encode(&self.open) {
             blocks.push((open, value(topic_id, self.end, &block.bytes)));
         }
-        Some(Changes { numbers: self.first_number..open + 1, blocks })
+        // All may have been cut off: then there is no block at all.
+        let next = open + u64::from(!self.open.is_empty());
+        Some(Changes { numbers: self.first_number..next, blocks })
     }
 
     /// Writing failed: what has this number or a higher one is to be written again.

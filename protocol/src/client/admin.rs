@@ -15,8 +15,8 @@ pub use acls::{
     describe_acls,
 };
 pub use configs::{
-    ConfigChange, ConfigEntry, ConfigSource, alter_topic_configs, config_value, describe_topic_configs,
-    set_topic_config,
+    ConfigChange, ConfigEntry, ConfigSource, TopicConfigs, alter_topic_configs, config_value,
+    describe_topic_configs, set_topic_config,
 };
 pub use producers::{ActiveProducer, describe_producers};
 pub use quotas::{ClientQuota, QuotaChange, QuotaEntity, alter_client_quotas, describe_client_quotas};

@@ -76,6 +76,9 @@ impl From<i8> for ConfigSource {
     }
 }
 
+/// The settings of topics, or why they are not told.
+pub type TopicConfigs = Vec<(Arc<str>, Result<Vec<ConfigEntry>, TopicFault>)>;
+
 /// Looks up all settings of topics. Each topic is answered, in their order.
 ///
 /// # Errors
@@ -83,7 +86,7 @@ impl From<i8> for ConfigSource {
 pub async fn describe_topic_configs(
     cluster: &Cluster,
     topics: &[Arc<str>],
-) -> Result<Vec<(Arc<str>, Result<Vec<ConfigEntry>, TopicFault>)>, ClientError> {
+) -> Result<TopicConfigs, ClientError> {
     let mut done = Vec::with_capacity(topics.len());
     for part in topics.chunks(TOPICS_A_REQUEST) {
         let mut answers = describe_some(cluster, part).await?;

@@ -1,0 +1,250 @@
+//! One round of topic settings: asks both sides for the topics being mirrored and sends what differs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kmirror_protocol::client::admin::{self, ConfigChange, ConfigEntry, TopicConfigs, TopicFault};
+use kmirror_protocol::client::{ClientError, Cluster};
+use kmirror_protocol::net::NetError;
+use kmirror_protocol::wire::error::ErrorCode;
+use tracing::{info, warn};
+
+use super::configs::{self, Difference};
+use super::job::{Round, SyncError};
+use super::told::Told;
+use crate::jobs::JobContext;
+
+/// How many topics are compared at a time: the settings of so many are in memory.
+const TOPICS_AT_ONCE: usize = 200;
+
+/// For how many topics a right is missing, and one of them.
+struct Lacking {
+    topics: usize,
+    such_as: Arc<str>,
+}
+
+/// Keeps the settings of topics in step.
+#[derive(Default)]
+pub(super) struct Configs {
+    told: Told,
+    /// What the target refused, by target topic: it is not asked again until something else is wanted.
+    refused: HashMap<Arc<str>, Vec<ConfigChange>>,
+    /// Rights that are missing, by right and cluster.
+    lacking: BTreeMap<(&'static str, Arc<str>), Lacking>,
+}
+
+impl Round for Configs {
+    const WHAT: &'static str = "settings of topics";
+
+    async fn round(&mut self, context: &JobContext) -> Result<(), SyncError> {
+        self.told.begin();
+        let pairs: Vec<(Arc<str>, Arc<str>)> = mirrored_topics(context).into_iter().collect();
+        self.refused.retain(|topic, _| pairs.iter().any(|(target, _)| target == topic));
+        self.lacking.clear();
+        for part in pairs.chunks(TOPICS_AT_ONCE) {
+            self.compare(context, part).await?;
+        }
+        self.tell_rights(context);
+        Ok(())
+    }
+}
+
+/// Target topics with their source topics. Where several source topics go to one target topic, the first by name is
+/// the one whose settings count.
+fn mirrored_topics(context: &JobContext) -> BTreeMap<Arc<str>, Arc<str>> {
+    let mut topics = BTreeMap::new();
+    for partition in context.status.partitions() {
+        let source = Arc::clone(&partition.source.topic);
+        topics.entry(Arc::clone(&partition.target_topic)).or_insert(source);
+    }
+    topics
+}
+
+impl Configs {
+    async fn compare(
+        &mut self,
+        context: &JobContext,
+        pairs: &[(Arc<str>, Arc<str>)],
+    ) -> Result<(), SyncError> {
+        let (targets, sources): (Vec<_>, Vec<_>) = pairs.iter().cloned().unzip();
+        let (source, target) = (&context.clients.source_admin, &context.clients.target_admin);
+        let (at_source, at_target) = tokio::try_join!(
+            admin::describe_topic_configs(source, &sources),
+            admin::describe_topic_configs(target, &targets)
+        )?;
+        let (at_source, at_target) =
+            (self.readable(context, source, at_source), self.readable(context, target, at_target));
+        let mut changes = Vec::new();
+        for (target_topic, source_topic) in pairs {
+            let both = at_source.get(source_topic).zip(at_target.get(target_topic));
+            let Some((source, target)) = both else { continue };
+            let wanted = configs::wanted(source, &context.plan.config_filter);
+            let difference = configs::difference(wanted, target, context.plan.on_refused.raises_limit);
+            let left = self.without_refused(context, target_topic, difference);
+            if !left.is_empty() {
+                changes.push((Arc::clone(target_topic), left));
+            }
+        }
+        self.apply(context, changes).await
+    }
+
+    /// The settings of the topics that could be asked for.
+    fn readable(
+        &mut self,
+        context: &JobContext,
+        cluster: &Cluster,
+        described: TopicConfigs,
+    ) -> HashMap<Arc<str>, Vec<ConfigEntry>> {
+        let mut readable = HashMap::new();
+        for (topic, answer) in described {
+            match answer {
+                Ok(entries) => {
+                    readable.insert(topic, entries);
+                }
+                Err(fault) if fault.code == ErrorCode::TopicAuthorizationFailed => {
+                    self.lacks("DESCRIBE_CONFIGS", cluster, topic);
+                }
+                // It was deleted a moment ago; the next look at the topics finds that out.
+                Err(fault) if fault.code == ErrorCode::UnknownTopicOrPartition => {}
+                Err(fault) => self.warn(context, &topic, &format!("its settings cannot be read: {fault}")),
+            }
+        }
+        readable
+    }
+
+    /// The changes that are worth sending: not those that the target does not know or has refused before.
+    fn without_refused(
+        &mut self,
+        context: &JobContext,
+        topic: &Arc<str>,
+        difference: Difference,
+    ) -> Vec<ConfigChange> {
+        for unknown in &difference.unknown {
+            if self.told.is_news(&format!("unknown {}", unknown.name)) {
+                let (flow, setting) = (context.plan.name(), &*unknown.name);
+                info!(flow, setting, "not kept in step: the target's topics have no such setting");
+            }
+        }
+        let Some(refused) = self.refused.get_mut(topic) else { return difference.changes };
+        refused.retain(|one| difference.changes.contains(one));
+        difference.changes.into_iter().filter(|one| !refused.contains(one)).collect()
+    }
+
+    async fn apply(
+        &mut self,
+        context: &JobContext,
+        changes: Vec<(Arc<str>, Vec<ConfigChange>)>,
+    ) -> Result<(), SyncError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let target = &context.clients.target_admin;
+        let answers = match admin::alter_topic_configs(target, &changes).await {
+            Ok(answers) => answers,
+            Err(error) if is_too_old(&error) => {
+                if self.told.is_news("too old") {
+                    let flow = context.plan.name();
+                    warn!(
+                        flow,
+                        "cluster {} has no IncrementalAlterConfigs (Kafka 2.3): settings are not kept in step",
+                        target.alias()
+                    );
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for ((topic, answer), (_, wanted)) in answers.into_iter().zip(changes) {
+            match answer {
+                Ok(()) => tell_changes(context, &topic, &wanted),
+                Err(fault) if fault.code == ErrorCode::TopicAuthorizationFailed => {
+                    self.lacks("ALTER_CONFIGS", target, topic);
+                }
+                Err(fault) if is_refusal(&fault) => {
+                    self.apply_one_by_one(context, &topic, wanted, fault).await?;
+                }
+                Err(fault) => self.warn(context, &topic, &format!("its settings cannot be changed: {fault}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The target refused some of the changes: those are found, named once and left out.
+    async fn apply_one_by_one(
+        &mut self,
+        context: &JobContext,
+        topic: &Arc<str>,
+        changes: Vec<ConfigChange>,
+        fault: TopicFault,
+    ) -> Result<(), SyncError> {
+        let single = changes.len() == 1;
+        for change in changes {
+            let one = vec![change.clone()];
+            let refused = if single {
+                Some(fault.clone())
+            } else {
+                let target = &context.clients.target_admin;
+                let answers = admin::alter_topic_configs(target, &[(Arc::clone(topic), one.clone())]).await?;
+                answers.into_iter().next().and_then(|(_, answer)| answer.err())
+            };
+            match refused {
+                None => tell_changes(context, topic, &one),
+                Some(fault) => {
+                    let setting = shown(&change);
+                    warn!(
+                        flow = context.plan.name(),
+                        topic = &**topic,
+                        "the target refuses {setting}: {fault}"
+                    );
+                    self.refused.entry(Arc::clone(topic)).or_default().push(change);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, context: &JobContext, topic: &str, what: &str) {
+        if self.told.is_news(&format!("{topic} {what}")) {
+            warn!(flow = context.plan.name(), topic, "{what}; will be tried again");
+        }
+    }
+
+    fn lacks(&mut self, right: &'static str, cluster: &Cluster, topic: Arc<str>) {
+        let key = (right, Arc::clone(cluster.alias()));
+        self.lacking.entry(key).or_insert(Lacking { topics: 0, such_as: topic }).topics += 1;
+    }
+
+    /// One line for all topics that lack the same right.
+    fn tell_rights(&mut self, context: &JobContext) {
+        let flow = context.plan.name();
+        for ((right, cluster), Lacking { topics, such_as }) in &self.lacking {
+            if self.told.is_news(&format!("{right} {cluster}")) {
+                warn!(
+                    flow,
+                    "the right {right} is missing on {topics} topics of cluster {cluster}, such as {such_as}: their \
+                     settings are not kept in step"
+                );
+            }
+        }
+    }
+}
+
+fn is_refusal(fault: &TopicFault) -> bool {
+    matches!(fault.code, ErrorCode::InvalidConfig | ErrorCode::PolicyViolation | ErrorCode::InvalidRequest)
+}
+
+fn is_too_old(error: &ClientError) -> bool {
+    matches!(error.net(), Some(NetError::Unsupported { .. }))
+}
+
+fn tell_changes(context: &JobContext, topic: &str, changes: &[ConfigChange]) {
+    let settings = changes.iter().map(shown).collect::<Vec<_>>().join(", ");
+    info!(flow = context.plan.name(), topic, settings, "settings changed at the target");
+}
+
+fn shown(change: &ConfigChange) -> String {
+    match &change.value {
+        Some(value) => format!("{}={value}", change.name),
+        None => format!("{} as it is by default", change.name),
+    }
+}
