@@ -50,8 +50,13 @@ pub(crate) fn is_wanted(plan: &FlowPlan) -> bool {
 pub(crate) async fn run(context: JobContext) {
     let stop = context.stop.clone();
     let mut job = GroupsJob::new(context);
+    // A run until synced may be over before this is done; its groups are to be in step all the same.
+    let stopped_for_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_ROUND).await;
+    };
     tokio::select! {
-        () = stop.cancelled() => return,
+        () = stopped_for_long => return,
         () = job.prepare() => {}
     }
     let watch = Watch::start(&job);
