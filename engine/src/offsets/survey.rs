@@ -294,7 +294,7 @@ impl<'a> Surveyor<'a> {
         };
         let mut stands = committed_offsets(&self.target, &of_kind(false)).await?;
         stands.extend(share_starts(&self.target, &of_kind(true)).await?);
-        let stands: HashMap<Arc<str>, HashMap<(Arc<str>, i32), i64>> = stands
+        let stands: HashMap<Arc<str>, HashMap<Place, i64>> = stands
             .into_iter()
             .filter_map(|(group, answer)| {
                 let places = answer.ok()?.into_iter().map(|one| ((one.topic, one.partition), one.offset));

@@ -9,6 +9,7 @@ mod content;
 mod fixture;
 mod formats;
 mod full_disk;
+mod groups;
 mod harness;
 mod interleaved;
 mod links;

@@ -49,7 +49,7 @@ struct Placed {
 impl GroupsJob {
     /// Writes the checkpoints that are due, if `emits`, and sets groups at the target, if `sets`.
     pub(super) async fn round(&mut self, which: Which, emits: bool, sets: bool) {
-        let emits = emits && self.checkpoints_ready;
+        let emits = emits && self.context.plan.sync.checkpoints.is_some();
         let sets = sets && self.context.plan.sync.group_offsets.is_some();
         let all = matches!(which, Which::All);
         let groups: Vec<Arc<str>> = match which {

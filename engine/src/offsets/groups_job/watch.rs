@@ -2,7 +2,7 @@
 //! what is missed here is only later.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kmirror_protocol::client::tail::Tail;
@@ -35,8 +35,12 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn groups(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, group: Arc<str>) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups();
         if groups.len() < WAITING_MAX {
             groups.insert(group);
         }
@@ -55,17 +59,13 @@ impl Watch {
         Self { waiting, task }
     }
 
-    /// The groups that moved, gathered for a while; waits until there are some.
+    /// The groups that moved, gathered for a while; waits until there are some. Whoever gives up before loses none.
     pub(super) async fn moved(&self, gather: Duration) -> BTreeSet<Arc<str>> {
-        loop {
+        while self.waiting.groups().is_empty() {
             self.waiting.some.notified().await;
-            tokio::time::sleep(gather).await;
-            let mut groups = self.waiting.groups.lock().unwrap_or_else(PoisonError::into_inner);
-            let groups = std::mem::take(&mut *groups);
-            if !groups.is_empty() {
-                return groups;
-            }
         }
+        tokio::time::sleep(gather).await;
+        std::mem::take(&mut *self.waiting.groups())
     }
 }
 
