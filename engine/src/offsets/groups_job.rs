@@ -212,7 +212,6 @@ impl GroupsJob {
         refresh.reset();
         loop {
             tokio::select! {
-                biased;
                 _ = refresh.tick(), if refreshes => self.list().await,
                 _ = checkpoints.tick(), if emits => self.round(Which::All, true, false).await,
                 _ = positions.tick(), if sets => self.round(Which::All, false, true).await,
