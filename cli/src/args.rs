@@ -169,6 +169,33 @@ Ends with 0, with 3 when the clusters could not be asked or the group is not the
         #[arg(long)]
         json: bool,
     },
+    /// Shows the checkpoints of consumer groups that the file's flows have at their targets
+    #[command(after_help = "\
+Examples:
+  kmirror checkpoints mm2.properties
+  kmirror checkpoints mm2.properties --flow east->west --json | jq -r '.record.consumerGroupId'
+
+Each record is written as MirrorMaker 2's CheckpointFormatter writes it, oldest first; the last one of a group and a
+partition counts.")]
+    Checkpoints(InternalArguments),
+    /// Shows the heartbeats at the targets of the file's flows
+    #[command(after_help = "\
+Examples:
+  kmirror heartbeats mm2.properties | tail -n 1
+  kmirror heartbeats mm2.properties --flow east->west --json
+
+Each record is written as MirrorMaker 2's HeartbeatFormatter writes it, oldest first. Times are milliseconds since the
+epoch.")]
+    Heartbeats(InternalArguments),
+    /// Shows the offset syncs of the file's flows: which source offset became which target offset
+    #[command(after_help = "\
+Examples:
+  kmirror offset-syncs mm2.properties
+  kmirror offset-syncs mm2.properties --json | jq 'select(.record.topic == \"orders\")'
+
+Each record is written as MirrorMaker 2's OffsetSyncFormatter writes it, oldest first. They are read where
+offset-syncs.topic.location says.")]
+    OffsetSyncs(InternalArguments),
     /// Two clusters in this process, a mirror between them, and a comparison record by record
     #[command(after_help = "\
 Example:
@@ -207,6 +234,19 @@ pub(crate) struct FileArguments {
     /// Source and target may be one cluster, and flows may form loops
     #[arg(long)]
     pub(crate) allow_same_cluster: bool,
+}
+
+/// Which of MirrorMaker 2's small topics to show, and how.
+#[derive(Debug, Args)]
+pub(crate) struct InternalArguments {
+    #[command(flatten)]
+    pub(crate) file: FileArguments,
+    /// Only this flow; all that are enabled when not given
+    #[arg(long, value_name = "A->B")]
+    pub(crate) flow: Option<String>,
+    /// Write a JSON object a line, with the record's place and time
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to compare.

@@ -7,6 +7,7 @@ mod documents;
 mod exit;
 mod file;
 mod groups;
+mod internal;
 mod logging;
 mod place;
 mod plan;
@@ -16,16 +17,17 @@ mod summary;
 mod verify;
 
 use std::future::Future;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use kmirror_engine::chain;
 use kmirror_engine::config::problem::{Finding, Severity};
+use kmirror_engine::offsets::topics::InternalTopic;
 use kmirror_engine::plan::Plan;
 use tracing::{error, info, warn};
 
-use args::{Arguments, Command, FileArguments};
+use args::{Arguments, Command, FileArguments, InternalArguments};
 use exit::Exit;
 
 /// musl's own allocator makes decompression several times slower.
@@ -69,6 +71,9 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             let asked = groups::Asked { flow: Some(&flow), group: Some(&group), apply };
             groups::groups(&file, &asked, json, &mut out)
         }
+        Command::Checkpoints(arguments) => show(InternalTopic::Checkpoints, &arguments, out),
+        Command::Heartbeats(arguments) => show(InternalTopic::Heartbeats, &arguments, out),
+        Command::OffsetSyncs(arguments) => show(InternalTopic::OffsetSyncs, &arguments, out),
         Command::Demo => {
             drop(out);
             block_on(demo::demo())?
@@ -96,6 +101,16 @@ fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
             Ok(file::exit_of(&errors))
         }
     }
+}
+
+/// Records are written by whichever thread reads them.
+fn show(
+    kind: InternalTopic,
+    arguments: &InternalArguments,
+    locked: io::StdoutLock<'_>,
+) -> anyhow::Result<Exit> {
+    drop(locked);
+    block_on(internal::show(kind, arguments, BufWriter::new(io::stdout())))?
 }
 
 /// One thread for the engine's tasks and this one to wait: moving bytes is the kernel's work.

@@ -6,7 +6,7 @@ import time
 
 from confluent_kafka import Consumer, ElectionType, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
-    AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic,
+    AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic,
     ResourcePatternType, ResourceType,
 )
 
@@ -54,6 +54,7 @@ def settings(admin, name):
 
 
 def alter(admin, name, *configs):
+    """Gives a topic exactly these settings of its own."""
     resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=dict(c.split("=", 1) for c in configs))
     for future in admin.alter_configs([resource]).values():
         future.result(30)
@@ -104,6 +105,44 @@ def allow(admin, resource, name, *operations):
         future.result(30)
 
 
+def add_acl(admin, *texts):
+    """Adds bindings, each as `acls` prints them."""
+    for future in admin.create_acls([acl_binding(text) for text in texts]).values():
+        future.result(30)
+
+
+def remove_acl(admin, *texts):
+    filters = []
+    for text in texts:
+        binding = acl_binding(text)
+        filters.append(AclBindingFilter(
+            binding.restype, binding.name, binding.resource_pattern_type, binding.principal, binding.host,
+            binding.operation, binding.permission_type,
+        ))
+    for future in admin.delete_acls(filters).values():
+        future.result(30)
+
+
+def acl_binding(text):
+    kind, pattern, name, principal, host, operation, permission = text.split(" ")
+    return AclBinding(
+        ResourceType["BROKER" if kind == "CLUSTER" else kind], name, ResourcePatternType[pattern], principal, host,
+        AclOperation[operation], AclPermissionType[permission],
+    )
+
+
+def acls(admin):
+    everything = AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    bindings = admin.describe_acls(everything).result(30)
+    return sorted(
+        f"{b.restype.name} {b.resource_pattern_type.name} {b.name} {b.principal} {b.host} {b.operation.name} "
+        f"{b.permission_type.name}"
+        for b in bindings
+    )
+
+
 def topic_list(admin):
     listed = admin.list_topics(timeout=20).topics
     return {name: list(topic.partitions) for name, topic in listed.items() if topic.error is None}
@@ -120,6 +159,7 @@ def wait(done, problem, seconds=30):
 COMMANDS = {
     "create": create, "delete": delete, "grow": grow, "topics": topics, "settings": settings, "alter": alter,
     "held": held, "delete-records": delete_records, "leader": leader, "elect": elect, "replicas": replicas, "allow": allow,
+    "acls": acls, "add-acl": add_acl, "remove-acl": remove_acl,
 }
 
 if __name__ == "__main__":

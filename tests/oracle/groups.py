@@ -1,136 +1,103 @@
-"""Consumer groups by librdkafka: sets and tells positions, joins groups, and compares what both sides hold there.
-
-groups.py BOOTSTRAP commit GROUP TOPIC PARTITION:OFFSET[:METADATA]...   sets positions, as no member
-groups.py BOOTSTRAP committed GROUP TOPIC PARTITIONS                    tells them: {partition: [offset, metadata]}
-groups.py BOOTSTRAP follow TARGET GROUP TOPIC MIRRORED OFFSET           commits at one side, tells after how many seconds
-                                                                        the other has it
-groups.py BOOTSTRAP same TARGET GROUP TOPIC MIRRORED PARTITIONS         whether the group's next record is the same on both
-                                                                        sides
-groups.py BOOTSTRAP next GROUP TOPIC PROTOCOL RECORDS                   joins, reads so many, commits, leaves; tells offsets
-groups.py BOOTSTRAP stay GROUP TOPIC PROTOCOL                           joins and stays until SIGTERM, commits nothing
-"""
+"""Consumer groups through librdkafka, and MirrorMaker 2's records about them. Prints one JSON document."""
 
 import json
-import signal
+import struct
 import sys
-import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import common
 
-#: A bound for everything.
-SECONDS = 60
-
-
-def consumer(bootstrap, group, protocol="classic"):
-    settings = {
-        "group.id": group, "enable.auto.commit": False, "auto.offset.reset": "error",
-        "isolation.level": "read_uncommitted",
-    }
-    if protocol == "consumer":
-        settings["group.protocol"] = "consumer"
-    return Consumer(common.client(bootstrap, **settings))
-
 
 def commit(bootstrap, group, topic, *positions):
-    client = consumer(bootstrap, group)
-    offsets = []
-    for position in positions:
-        partition, offset, *metadata = position.split(":")
-        more = {"metadata": metadata[0]} if metadata else {}
-        offsets.append(TopicPartition(topic, int(partition), int(offset), **more))
-    for done in client.commit(offsets=offsets, asynchronous=False):
-        if done.error:
-            sys.exit(f"{done.topic}-{done.partition}: {done.error}")
-    client.close()
+    """Sets positions, each written as `partition=offset`, of a group that nobody is in."""
+    places = [TopicPartition(topic, *map(int, position.split("="))) for position in positions]
+    consumer = Consumer(common.client(bootstrap, **{"group.id": group}))
+    for place in consumer.commit(offsets=places, asynchronous=False):
+        if place.error:
+            raise KafkaException(place.error)
+    consumer.close()
 
 
-def committed(bootstrap, group, topic, partitions):
-    client = consumer(bootstrap, group)
-    wanted = [TopicPartition(topic, partition) for partition in range(int(partitions))]
-    found = client.committed(wanted, timeout=20)
-    client.close()
-    return {one.partition: [one.offset, one.metadata or ""] for one in found if one.offset >= 0}
+def committed(bootstrap, group, topic):
+    """Where a group stands in a topic. Partitions where it stands nowhere are left out."""
+    consumer = Consumer(common.client(bootstrap, **{"group.id": group}))
+    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    places = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=20)
+    consumer.close()
+    return {place.partition: place.offset for place in places if place.offset >= 0}
 
 
-def follow(bootstrap, target, group, topic, mirrored, offset):
-    client = consumer(target, group)
-    commit(bootstrap, group, topic, f"0:{offset}")
-    begun = time.monotonic()
-    found = None
-    while time.monotonic() < begun + SECONDS:
-        found = client.committed([TopicPartition(mirrored, 0)], timeout=20)[0].offset
-        if found == int(offset):
-            client.close()
-            return time.monotonic() - begun
-        time.sleep(0.05)
-    sys.exit(f"{group} stands at {found}, not at {offset}, after {SECONDS} s")
+def consume(bootstrap, group, topic, records, reset="error"):
+    """Consumes as a member of a group until there were so many records, and commits. Where each partition began."""
+    reset = {"auto.offset.reset": reset, "enable.auto.commit": "false"}
+    consumer = Consumer(common.client(bootstrap, **{"group.id": group}, **reset))
+    consumer.subscribe([topic])
+    first, left = {}, int(records)
+    while left > 0:
+        record = consumer.poll(30)
+        if record is None or record.error():
+            sys.exit(f"{left} of {records} records did not come: {record and record.error()}")
+        first.setdefault(record.partition(), record.offset())
+        left -= 1
+    consumer.commit(asynchronous=False)
+    consumer.close()
+    return first
 
 
-def record_at(bootstrap, topic, partition, offset):
-    """Key, value, headers and timestamp of the first record at or behind that offset; none at the end."""
-    client = consumer(bootstrap, "reader")
-    _, end = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
-    client.assign([TopicPartition(topic, partition, offset)])
-    found = None
-    while offset < end:
-        message = client.poll(10)
-        if message is None or message.error():
-            # Nothing but markers is left.
-            break
-        found = (message.key(), message.value(), message.headers(), message.timestamp())
-        break
-    client.close()
+def checkpoints(bootstrap, topic):
+    """All checkpoints in order: group, topic, partition, upstream offset, downstream offset, metadata."""
+    found = []
+    for key, value in records(bootstrap, topic):
+        (group, topic_name), rest = texts(key, 2)
+        version, upstream, downstream = struct.unpack(">hqq", value[:18])
+        (metadata,), behind = texts(value[18:], 1)
+        if version or behind or len(rest) != 4:
+            sys.exit(f"no checkpoint: {key} {value}")
+        found.append([group, topic_name, struct.unpack(">i", rest)[0], upstream, downstream, metadata])
     return found
 
 
-def same(bootstrap, target, group, topic, mirrored, partitions):
-    sources = committed(bootstrap, group, topic, partitions)
-    targets = committed(target, group, mirrored, partitions)
-    answer = {}
-    for partition, (offset, metadata) in sources.items():
-        there, note = targets.get(partition, (None, None))
-        equal = there is not None and metadata == note
-        equal = equal and record_at(bootstrap, topic, partition, offset) == record_at(target, mirrored, partition, there)
-        answer[partition] = {"source": offset, "target": there, "same": equal}
-    return answer
+def syncs(bootstrap, topic):
+    """All offset syncs in order: topic, partition, upstream offset, downstream offset."""
+    found = []
+    for key, value in records(bootstrap, topic):
+        (topic_name,), rest = texts(key, 1)
+        found.append([topic_name, *struct.unpack(">i", rest), *struct.unpack(">qq", value)])
+    return found
 
 
-def next_records(bootstrap, group, topic, protocol, records):
-    client = consumer(bootstrap, group, protocol)
-    client.subscribe([topic])
-    offsets = []
-    deadline = time.monotonic() + SECONDS
-    while len(offsets) < int(records) and time.monotonic() < deadline:
-        message = client.poll(1)
-        if message is None:
-            continue
-        if message.error():
-            sys.exit(str(message.error()))
-        offsets.append([message.partition(), message.offset(), (message.value() or b"").hex()[:40]])
-        client.commit(message=message, asynchronous=False)
-    client.close()
-    return offsets
+def texts(data, count):
+    found = []
+    for _ in range(count):
+        length = struct.unpack(">h", data[:2])[0]
+        found.append(data[2:2 + length].decode())
+        data = data[2 + length:]
+    return found, data
 
 
-def stay(bootstrap, group, topic, protocol):
-    client = consumer(bootstrap, group, protocol)
-    client.subscribe([topic], on_assign=lambda _, partitions: print("joined", len(partitions), flush=True))
-    stopped = []
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    while not stopped:
-        client.poll(0.2)
-    client.close()
+def records(bootstrap, topic):
+    """Keys and values of a topic of one partition."""
+    consumer = Consumer(common.client(bootstrap, **{"group.id": "oracle", "enable.partition.eof": "true"}))
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)
+    while low < high:
+        record = consumer.poll(30)
+        if record is None:
+            sys.exit(f"{topic} cannot be read to its end")
+        if record.error():
+            break
+        yield record.key(), record.value()
+    consumer.close()
 
 
-def main():
-    bootstrap, what, *arguments = sys.argv[1:]
-    actions = {"commit": commit, "committed": committed, "follow": follow, "same": same, "next": next_records, "stay": stay}
-    answer = actions[what](bootstrap, *arguments)
-    if what != "stay":
-        print(json.dumps(answer))
-
+COMMANDS = {
+    "commit": commit, "committed": committed, "consume": consume, "checkpoints": checkpoints, "syncs": syncs,
+}
 
 if __name__ == "__main__":
-    main()
+    bootstrap, command, *arguments = sys.argv[1:]
+    try:
+        print(json.dumps(COMMANDS[command](bootstrap, *arguments)))
+    except KafkaException as error:
+        sys.exit(f"{command} {arguments}: {error}")

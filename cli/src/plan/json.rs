@@ -5,7 +5,9 @@ use std::io::Write;
 use kmirror_engine::config::origin::Origin;
 use kmirror_engine::config::problem::{ConfigErrors, Finding, Problem};
 use kmirror_engine::filter::Rule;
-use kmirror_engine::plan::{FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
+use kmirror_engine::plan::{
+    DeletionMode, FlowPlan, HeartbeatPlan, Outcome, SyncPlan, TargetChange, TopicDecision,
+};
 use kmirror_engine::policy::Naming;
 use serde_json::{Value, json};
 
@@ -95,7 +97,23 @@ fn flow(flow: &FlowPlan, topics: Option<&[TopicDecision]>) -> Value {
         })),
         "replication_factor": flow.replication_factor,
         "progress_topic": flow.progress_topic,
+        "in_step": in_step(&flow.sync),
         "topics": topics.map(|topics| topics.iter().map(topic).collect::<Vec<_>>()),
+    })
+}
+
+fn in_step(sync: &SyncPlan) -> Value {
+    json!({
+        "settings_every_seconds": sync.topic_configs.map(|every| every.as_secs()),
+        "acls_every_seconds": sync.topic_acls.map(|every| every.as_secs()),
+        "acls_of_all_kinds": sync.acls.all_kinds,
+        "acls_removed": sync.acls.removes,
+        "quotas": sync.quotas,
+        "deletions": match sync.deletions.mode {
+            DeletionMode::Off => "off",
+            DeletionMode::DryRun => "dry-run",
+            DeletionMode::On => "on",
+        },
     })
 }
 

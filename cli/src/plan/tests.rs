@@ -54,6 +54,7 @@ fn a_report_in_text() {
         "  topics    orders, users (mm2.properties:5, A->B.topics)",
         "  named     A.<topic>",
         "  progress  mm2-offsets.A.internal on B",
+        "  in step   settings every 600s; access rules of topics every 600s",
         "  mirrored: 2",
         "    orders  ->  A.orders  3 partitions, to be created",
         "    users   ->  A.users   2 partitions, has 1 of them",
@@ -82,6 +83,7 @@ fn a_report_in_json() {
     assert_eq!(topics[1]["change"], "create");
     assert_eq!(topics[1]["rule"]["pattern"], "orders");
     assert_eq!(topics[2]["reason"], "not-included");
+    assert_eq!(value["flows"][0]["in_step"]["settings_every_seconds"], 600);
     assert_eq!(value["flows"][1]["enabled"], false);
     let heartbeats = serde_json::json!({ "source": "B", "target": "A", "every_seconds": 1 });
     assert_eq!(value["heartbeats"][1], heartbeats);

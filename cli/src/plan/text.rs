@@ -8,7 +8,7 @@ use std::time::Duration;
 use kmirror_engine::config::origin::Origin;
 use kmirror_engine::config::problem::{ConfigErrors, Finding, Severity};
 use kmirror_engine::filter::PatternList;
-use kmirror_engine::plan::{FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
+use kmirror_engine::plan::{DeletionMode, FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
 use kmirror_engine::policy::Naming;
 
 use super::Report;
@@ -99,10 +99,34 @@ fn write_flow(flow: &FlowPlan, topics: Option<&[TopicDecision]>, out: &mut impl 
     writeln!(out, "  without   {}", patterns(&flow.topics.exclude))?;
     writeln!(out, "  named     {}", naming(flow))?;
     writeln!(out, "  progress  {} on {}", flow.progress_topic, flow.target)?;
+    writeln!(out, "  in step   {}", in_step(flow))?;
     match topics {
         Some(topics) => write_topics(topics, out),
         None => Ok(()),
     }
+}
+
+/// What is kept in step beside the records.
+fn in_step(flow: &FlowPlan) -> String {
+    let sync = &flow.sync;
+    let mut kept = Vec::new();
+    if let Some(every) = sync.topic_configs {
+        kept.push(format!("settings every {every:?}"));
+    }
+    if let Some(every) = sync.topic_acls {
+        let kinds = if sync.acls.all_kinds { "access rules of all kinds" } else { "access rules of topics" };
+        let removes = if sync.acls.removes { ", with removal" } else { "" };
+        kept.push(format!("{kinds} every {every:?}{removes}"));
+    }
+    if sync.quotas {
+        kept.push("client quotas".to_owned());
+    }
+    match sync.deletions.mode {
+        DeletionMode::Off => {}
+        DeletionMode::DryRun => kept.push("deletions (only said)".to_owned()),
+        DeletionMode::On => kept.push(format!("deletions after {:?}", sync.deletions.grace)),
+    }
+    if kept.is_empty() { "nothing but the records".to_owned() } else { kept.join("; ") }
 }
 
 /// The pairs of clusters with heartbeats, those with the same interval in one line.

@@ -218,7 +218,7 @@ impl GroupsJob {
                 moved = watch.moved(GATHER) => {
                     let moved: BTreeSet<_> = moved.into_iter().filter(|group| self.takes(group)).collect();
                     self.groups.extend(moved.iter().cloned());
-                    self.round(Which::These(moved), false, true).await;
+                    self.round(Which::These(moved), true, true).await;
                 }
             }
         }

@@ -15,3 +15,4 @@ pub mod stretch;
 pub mod survey;
 mod syncs;
 pub(crate) mod syncs_job;
+pub mod topics;

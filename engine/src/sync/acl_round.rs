@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kmirror_protocol::client::admin::{self, AclBinding, AclResource, NewTopic, TopicFault};
-use kmirror_protocol::client::{ClientError, Cluster, Topics, consume, send};
+use kmirror_protocol::client::admin::{self, AclBinding, AclResource, TopicFault};
+use kmirror_protocol::client::{Cluster, consume, send};
 use kmirror_protocol::wire::error::ErrorCode;
+use kmirror_protocol::wire::record::NewRecord;
 use tracing::{info, warn};
 
 use super::acls::{self, Translated};
@@ -14,6 +15,7 @@ use super::job::{Round, SyncError};
 use super::owned;
 use super::told::Told;
 use crate::clock::now_ms;
+use crate::create::{CompactedTopic, create_compacted};
 use crate::jobs::JobContext;
 
 /// Responses while the records of ownership are read hold about this much.
@@ -129,7 +131,7 @@ impl Acls {
         let outdated = acls::outdated(owned, translated, at_source);
         if at_source.is_empty() && !owned.is_empty() && self.told.is_news("empty") {
             let flow = context.plan.name();
-            warn!(flow, "cluster {} has no access rules at all: none is removed", context.plan.source);
+            warn!(flow, "cluster {} shows no access rules any more: none is removed", context.plan.source);
         }
         if outdated.is_empty() {
             return Ok(());
@@ -186,7 +188,15 @@ fn owned_topic(context: &JobContext) -> Arc<str> {
 
 async fn read_owned(context: &JobContext) -> Result<BTreeMap<AclBinding, AclBinding>, SyncError> {
     let (topic, target) = (owned_topic(context), &context.clients.target);
-    create_topic(context, &topic).await?;
+    let plan = &context.plan;
+    let wanted = CompactedTopic {
+        flow: &plan.name(),
+        topic: &topic,
+        replication_factor: plan.progress_replication_factor,
+        option: "offset.storage.replication.factor",
+        timeout: plan.admin_timeout,
+    };
+    create_compacted(&context.clients.target_admin, &wanted).await?;
     let mut owned = BTreeMap::new();
     consume::read_to_end(target, &topic, READ_BYTES, |_, record| {
         let Some((binding, reason)) = record.key.and_then(|key| owned::read(&key, record.value.as_ref()))
@@ -202,36 +212,9 @@ async fn read_owned(context: &JobContext) -> Result<BTreeMap<AclBinding, AclBind
     Ok(owned)
 }
 
-async fn write_owned(
-    context: &JobContext,
-    records: Vec<kmirror_protocol::wire::record::NewRecord>,
-) -> Result<(), SyncError> {
+async fn write_owned(context: &JobContext, records: Vec<NewRecord>) -> Result<(), SyncError> {
     if records.is_empty() {
         return Ok(());
     }
     Ok(send::send_records(&context.clients.target, &owned_topic(context), vec![(0, records)]).await?)
-}
-
-async fn create_topic(context: &JobContext, topic: &Arc<str>) -> Result<(), SyncError> {
-    let (plan, admin) = (&context.plan, &context.clients.target_admin);
-    let known = admin.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
-    if known.topics.get(topic).is_some_and(|known| known.error.is_none()) {
-        return Ok(());
-    }
-    let new = NewTopic {
-        name: Arc::clone(topic),
-        partitions: 1,
-        replication_factor: plan.progress_replication_factor,
-        configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
-    };
-    for (topic, answer) in admin::create_topics(admin, &[new], plan.admin_timeout).await? {
-        match answer {
-            Err(fault) if fault.code != ErrorCode::TopicAlreadyExists => {
-                let (cluster, code) = (Arc::clone(admin.alias()), fault.code);
-                return Err(ClientError::Topic { cluster, topic, code }.into());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

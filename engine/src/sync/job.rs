@@ -12,6 +12,7 @@ use super::config_round::Configs;
 use super::deletion_round::Deletions;
 use super::quotas::Quotas;
 use crate::commit::ProgressError;
+use crate::create::CompactedTopicError;
 use crate::error::chain;
 use crate::jobs::JobContext;
 use crate::plan::DeletionMode;
@@ -29,6 +30,8 @@ const QUOTAS_EVERY: Duration = Duration::from_secs(600);
 pub(super) enum SyncError {
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Topic(#[from] CompactedTopicError),
     #[error(transparent)]
     Progress(#[from] ProgressError),
 }

@@ -20,7 +20,7 @@ use crate::fixture::{
 const POSITIONS_WITHIN_SECONDS: f64 = 5.0;
 
 fn ask(cluster: &KafkaCluster, arguments: &[&str]) -> Value {
-    oracle::ask("groups", &[&[cluster.bootstrap().as_str()], arguments].concat()).unwrap()
+    oracle::ask("positions", &[&[cluster.bootstrap().as_str()], arguments].concat()).unwrap()
 }
 
 /// Sets positions `partition:offset[:metadata]` as no member.
@@ -71,7 +71,7 @@ fn next(
 fn member(cluster: &KafkaCluster, group: &str, topic: &str, protocol: &str) -> Process {
     let bootstrap = cluster.bootstrap();
     let arguments = [&bootstrap, "stay", group, topic, protocol];
-    let member = oracle::start("groups", group, &arguments, &scratch(group).unwrap()).unwrap();
+    let member = oracle::start("positions", group, &arguments, &scratch(group).unwrap()).unwrap();
     eventually("joining the group", || member.stdout().contains("joined"));
     member
 }

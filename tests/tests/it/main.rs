@@ -1,6 +1,7 @@
 //! The integration tests, in one binary. Each file says what it proves; `TESTING.md` lists them all.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is all test code, helpers included")]
 
+mod acls;
 mod bad_input;
 mod brokers;
 mod by_key;
@@ -11,13 +12,16 @@ mod formats;
 mod full_disk;
 mod groups;
 mod harness;
+mod in_step;
 mod interleaved;
 mod links;
 mod live;
 mod made_before;
+mod mm2_suite;
 mod plan;
 mod program;
 mod progress;
+mod read_by_java;
 mod refusals;
 mod refused;
 mod rights;

@@ -41,7 +41,7 @@ fn allow(cluster: &KafkaCluster, resource: &str, name: &str, operations: &[&str]
 fn missing_rights_are_named_and_the_rest_goes_on() {
     let (source, target) = (guarded(), guarded());
     for topic in ["open", "closed", "unwritable"] {
-        oracle::create_topic(&admin(&source), topic, 1, 1, &[]).unwrap();
+        oracle::create_topic(&admin(&source), topic, 1, 1, &["retention.bytes=123456"]).unwrap();
         oracle::produce(&admin(&source), topic, &["--records", "20"]).unwrap();
     }
     for topic in ["open", "closed", "unwritable"] {
@@ -54,6 +54,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     allow(&target, "TOPIC", "mm2-offsets*", &["READ", "WRITE"]);
     allow(&target, "TOPIC", "src.open", &["READ", "WRITE"]);
 
+    // Its settings differ, and may not be changed.
+    oracle::create_topic(&admin(&target), "src.open", 1, 1, &[]).unwrap();
+
     let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
@@ -62,6 +65,12 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         let said = mirror.stdout() + &mirror.stderr();
         ["closed", "src.unwritable", "TOPIC_AUTHORIZATION_FAILED"].iter().all(|word| said.contains(word))
     });
+    for words in [
+        "the right ALTER_CONFIGS is missing on 1 topics of cluster dst",
+        "the right DESCRIBE on the cluster is missing on cluster src",
+    ] {
+        crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
+    }
     assert!(mirror.exited().is_none(), "{}", mirror.tail(40));
 
     // Given the rights, it goes on by itself.

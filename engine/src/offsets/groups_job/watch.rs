@@ -50,11 +50,12 @@ impl Waiting {
 }
 
 impl Watch {
-    /// Watches if the plan says so and there is something to do when a group moves.
+    /// Watches if the plan says so.
     pub(super) fn start(job: &GroupsJob) -> Self {
         let sync = &job.context.plan.sync;
         let waiting = Arc::new(Waiting::default());
-        let task = (sync.watch_groups && sync.group_offsets.is_some())
+        let task = sync
+            .watch_groups
             .then(|| tokio::spawn(watch(job.flow.clone(), job.source.clone(), Arc::clone(&waiting))));
         Self { waiting, task }
     }
@@ -84,7 +85,8 @@ async fn watch(flow: String, source: Cluster, waiting: Arc<Waiting>) {
         if is_forbidden(&error) {
             warn!(
                 flow,
-                "groups are looked at every sync.group.offsets.interval.seconds only: following {OFFSETS_TOPIC} takes \
+                "groups are looked at every sync.group.offsets.interval.seconds and emit.checkpoints.interval.seconds \
+                 only: following {OFFSETS_TOPIC} takes \
                  the right READ for it on the source cluster {}",
                 source.alias()
             );
