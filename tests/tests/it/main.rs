@@ -10,6 +10,7 @@ mod content;
 mod fixture;
 mod formats;
 mod full_disk;
+mod groups;
 mod harness;
 mod in_step;
 mod interleaved;
