@@ -196,6 +196,26 @@ Examples:
 Each record is written as MirrorMaker 2's OffsetSyncFormatter writes it, oldest first. They are read where
 offset-syncs.topic.location says.")]
     OffsetSyncs(InternalArguments),
+    /// Moves over to a flow's target: mirrors the rest, sets the groups there, prepares the way back
+    #[command(after_help = "\
+Examples:
+  kmirror failover mm2.properties --flow east->west --dry-run      what is missing, what would be done
+  kmirror failover mm2.properties --flow east->west
+
+Stop the mirror first. If the source answers, what is missing is mirrored and every group that nobody is in at the target is
+set to where it stands at the source; if it does not, the report says what is known. The flow in the other direction gets
+its progress and offset map, so that it copies nothing back that came from there. docs/operations.md has the steps.
+Ends with 0, with 5 when something is missing or could not be done, with 2 or 3 when it could not begin.")]
+    Failover(FailoverArguments),
+    /// Moves back to a flow's source, after a failover: brings there what the target got meanwhile
+    #[command(after_help = "\
+Examples:
+  kmirror failback mm2.properties --flow east->west --dry-run
+  kmirror failback mm2.properties --flow east->west
+
+Runs the flow in the other direction until everything is at the source, sets the groups there, and prepares the flow
+itself to go on behind that. Ends as kmirror failover does.")]
+    Failback(FailoverArguments),
     /// Two clusters in this process, a mirror between them, and a comparison record by record
     #[command(after_help = "\
 Example:
@@ -245,6 +265,25 @@ pub(crate) struct InternalArguments {
     #[arg(long, value_name = "A->B")]
     pub(crate) flow: Option<String>,
     /// Write a JSON object a line, with the record's place and time
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to move over.
+#[derive(Debug, Args)]
+pub(crate) struct FailoverArguments {
+    #[command(flatten)]
+    pub(crate) file: FileArguments,
+    /// The flow, enabled or not
+    #[arg(long, value_name = "A->B")]
+    pub(crate) flow: String,
+    /// Only tell what is missing and what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Even if a mirror of the flow seems to be running
+    #[arg(long)]
+    pub(crate) anyway: bool,
+    /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

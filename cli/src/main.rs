@@ -5,6 +5,7 @@ mod demo;
 mod demo_data;
 mod documents;
 mod exit;
+mod failover;
 mod file;
 mod groups;
 mod internal;
@@ -74,6 +75,8 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Checkpoints(arguments) => show(InternalTopic::Checkpoints, &arguments, out),
         Command::Heartbeats(arguments) => show(InternalTopic::Heartbeats, &arguments, out),
         Command::OffsetSyncs(arguments) => show(InternalTopic::OffsetSyncs, &arguments, out),
+        Command::Failover(asked) => block_on(failover::failover(&asked, &mut out))?,
+        Command::Failback(asked) => block_on(failover::failback(&asked, &mut out))?,
         Command::Demo => {
             drop(out);
             block_on(demo::demo())?

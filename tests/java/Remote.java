@@ -1,8 +1,8 @@
 // Asks a cluster that is mirrored to what applications ask it, with Kafka's own classes.
 //
-//   Remote BOOTSTRAP question...
+//   Remote at BOOTSTRAP question... at BOOTSTRAP question...
 //
-// Questions: upstreamClusters, heartbeatTopics, checkpointTopics, replicationHops ALIAS, translateOffsets ALIAS GROUP
+// Questions, to the cluster named last: upstreamClusters, heartbeatTopics, checkpointTopics, replicationHops ALIAS, translateOffsets ALIAS GROUP
 // (RemoteClusterUtils), and show FORMATTER TOPIC COUNT (the console consumer with MirrorMaker 2's formatter). Each
 // answer is a line `> question: answer` with names in order; behind `> show` follow the lines of the formatter.
 
@@ -21,11 +21,16 @@ public class Remote {
     static final Duration PATIENCE = Duration.ofSeconds(30);
 
     public static void main(String[] args) throws Exception {
-        Map<String, Object> settings = Map.of("bootstrap.servers", args[0]);
-        Iterator<String> words = Arrays.asList(args).subList(1, args.length).iterator();
+        String bootstrap = null;
+        Map<String, Object> settings = null;
+        Iterator<String> words = Arrays.asList(args).iterator();
         while (words.hasNext()) {
             String question = words.next();
             switch (question) {
+                case "at":
+                    bootstrap = words.next();
+                    settings = Map.of("bootstrap.servers", bootstrap);
+                    break;
                 case "upstreamClusters":
                     answer(question, RemoteClusterUtils.upstreamClusters(settings));
                     break;
@@ -42,7 +47,7 @@ public class Remote {
                     answer(question, offsets(settings, words.next(), words.next()));
                     break;
                 case "show":
-                    show(args[0], words.next(), words.next(), words.next());
+                    show(bootstrap, words.next(), words.next(), words.next());
                     break;
                 default:
                     throw new IllegalArgumentException(question);

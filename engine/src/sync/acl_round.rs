@@ -65,20 +65,22 @@ impl Acls {
             Err(error) => error,
         };
         let (flow, alias) = (context.plan.name(), cluster.alias());
-        let code = error.code();
-        if !matches!(code, Some(ErrorCode::SecurityDisabled | ErrorCode::ClusterAuthorizationFailed)) {
-            return Err(error.into());
-        }
-        if self.told.is_news(&format!("{alias} {code:?}")) {
-            match code {
-                Some(ErrorCode::SecurityDisabled) => {
-                    info!(flow, "no access rules are copied: cluster {alias} has no authorizer");
-                }
-                _ => warn!(
+        let why = match error.code() {
+            Some(ErrorCode::SecurityDisabled) => format!("cluster {alias} has no authorizer"),
+            Some(ErrorCode::ClusterAuthorizationFailed) => {
+                format!("the right {right} on the cluster is missing on cluster {alias}")
+            }
+            None if error.is_absent_api() => format!("cluster {alias} is too old to tell them (Kafka 2.0)"),
+            _ => return Err(error.into()),
+        };
+        if self.told.is_news(&why) {
+            if error.code() == Some(ErrorCode::ClusterAuthorizationFailed) {
+                warn!(
                     flow,
-                    "no access rules are copied: the right {right} on the cluster is missing on cluster {alias} \
-                     (sync.topic.acls.enabled=false if they are not wanted)"
-                ),
+                    "no access rules are copied: {why} (sync.topic.acls.enabled=false if none are wanted)"
+                );
+            } else {
+                info!(flow, "no access rules are copied: {why}");
             }
         }
         Ok(None)

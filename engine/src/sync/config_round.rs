@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use kmirror_protocol::client::Cluster;
 use kmirror_protocol::client::admin::{self, ConfigChange, ConfigEntry, TopicConfigs, TopicFault};
-use kmirror_protocol::client::{ClientError, Cluster};
-use kmirror_protocol::net::NetError;
 use kmirror_protocol::wire::error::ErrorCode;
 use tracing::{info, warn};
 
@@ -38,8 +37,9 @@ impl Round for Configs {
 
     async fn round(&mut self, context: &JobContext) -> Result<(), SyncError> {
         self.told.begin();
-        let pairs: Vec<(Arc<str>, Arc<str>)> = mirrored_topics(context).into_iter().collect();
-        self.refused.retain(|topic, _| pairs.iter().any(|(target, _)| target == topic));
+        let topics = mirrored_topics(context);
+        self.refused.retain(|topic, _| topics.contains_key(topic));
+        let pairs: Vec<(Arc<str>, Arc<str>)> = topics.into_iter().collect();
         self.lacking.clear();
         for part in pairs.chunks(TOPICS_AT_ONCE) {
             self.compare(context, part).await?;
@@ -141,7 +141,7 @@ impl Configs {
         let target = &context.clients.target_admin;
         let answers = match admin::alter_topic_configs(target, &changes).await {
             Ok(answers) => answers,
-            Err(error) if is_too_old(&error) => {
+            Err(error) if error.is_absent_api() => {
                 if self.told.is_news("too old") {
                     let flow = context.plan.name();
                     warn!(
@@ -231,10 +231,6 @@ impl Configs {
 
 fn is_refusal(fault: &TopicFault) -> bool {
     matches!(fault.code, ErrorCode::InvalidConfig | ErrorCode::PolicyViolation | ErrorCode::InvalidRequest)
-}
-
-fn is_too_old(error: &ClientError) -> bool {
-    matches!(error.net(), Some(NetError::Unsupported { .. }))
 }
 
 fn tell_changes(context: &JobContext, topic: &str, changes: &[ConfigChange]) {

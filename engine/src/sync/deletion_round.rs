@@ -1,6 +1,6 @@
 //! One look for topics whose source was deleted: deletes their copies, or says what it would delete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,10 +37,13 @@ impl Round for Deletions {
             clients.target_admin.refresh(Topics::All)
         )?;
         let progress = read_progress(plan, &clients.target, &target).await?;
-        let mirrored = progress.keys().map(|partition| Arc::clone(&partition.topic)).collect();
+        let mirrored = progress
+            .iter()
+            .map(|(partition, known)| (Arc::clone(&partition.topic), known.topic_id))
+            .collect();
         let running = context.status.partitions().iter().map(|one| Arc::clone(&one.source.topic)).collect();
         let look = Look { source: &source, target: &target, mirrored: &mirrored, running: &running };
-        if !mirrored.is_empty() && !deletions::is_credible(&look) && self.told.is_news("not credible") {
+        if !progress.is_empty() && !deletions::is_credible(&look) && self.told.is_news("not credible") {
             warn!(
                 flow = plan.name(),
                 "none of the topics that were mirrored is at {} any more: no copy is deleted (another cluster, or \
@@ -165,7 +168,7 @@ async fn forget(
     let metadata = target.current(Topics::Named(vec![Arc::clone(&topic)])).await?;
     let partitions = metadata.topics.get(&topic).map_or(0, |topic| topic.partitions.len());
     let partitions = u32::try_from(partitions).unwrap_or(u32::MAX).max(1);
-    let mut records: std::collections::BTreeMap<i32, Vec<NewRecord>> = std::collections::BTreeMap::new();
+    let mut records: BTreeMap<i32, Vec<NewRecord>> = BTreeMap::new();
     for partition in progress.keys().filter(|partition| topics.contains(&partition.topic)) {
         let key = progress::key(&plan.connector_name, plan.source.as_str(), partition);
         let at = i32::try_from(murmur2::partition_for_key(&key, partitions)).unwrap_or(0);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::Metadata;
+use uuid::Uuid;
 
 use crate::plan::FlowPlan;
 
@@ -27,16 +28,21 @@ pub(crate) struct Look<'a> {
     pub(crate) source: &'a Metadata,
     /// All topics of the target.
     pub(crate) target: &'a Metadata,
-    /// Source topics with progress: this flow mirrored them, or MirrorMaker 2 did before it.
-    pub(crate) mirrored: &'a BTreeSet<Arc<str>>,
+    /// Source topics with progress, and their ids as far as they are known: this flow mirrored them, or MirrorMaker 2 did
+    /// before it.
+    pub(crate) mirrored: &'a BTreeMap<Arc<str>, Option<Uuid>>,
     /// Source topics that the flow still reads.
     pub(crate) running: &'a BTreeSet<Arc<str>>,
 }
 
 /// Whether the list of the source's topics can be believed: at least one of the topics that were mirrored is there.
-/// Without any, it is more likely that this is another cluster or that rights were taken away.
+/// Without any, it is more likely that this is another cluster or that rights were taken away. (Another cluster may well
+/// have topics of these names, `heartbeats` for one, but not with these ids.)
 pub(crate) fn is_credible(look: &Look<'_>) -> bool {
-    look.mirrored.iter().any(|topic| look.source.topics.get(topic).is_some_and(|topic| topic.error.is_none()))
+    look.mirrored.iter().any(|(name, id)| {
+        let there = look.source.topics.get(name).filter(|topic| topic.error.is_none());
+        there.is_some_and(|topic| topic.id.is_none() || id.is_none() || topic.id == *id)
+    })
 }
 
 /// Topics that were mirrored, are not listed at the source, and whose copies are at the target.
@@ -50,7 +56,7 @@ pub(crate) fn candidates(plan: &FlowPlan, look: &Look<'_>) -> Vec<Gone> {
     let unlisted =
         |topic: &&Arc<str>| !look.source.topics.contains_key(*topic) && !look.running.contains(*topic);
     look.mirrored
-        .iter()
+        .keys()
         .filter(unlisted)
         .filter_map(|topic| {
             let (target_topic, _) = plan.decide(topic).ok()?;
@@ -120,7 +126,7 @@ mod tests {
             let name: Arc<str> = (*name).into();
             let topic = Topic {
                 name: Arc::clone(&name),
-                id: None,
+                id: Some(Uuid::from_u128(if *name == *"heartbeats" { 2 } else { 1 })),
                 internal: name.starts_with("__"),
                 error: ErrorCode::None,
                 partitions: Vec::new(),
@@ -139,7 +145,8 @@ mod tests {
         running: &[&str],
     ) -> Vec<String> {
         let (source, target) = (cluster(source), cluster(target));
-        let (mirrored, running) = (names(mirrored), names(running));
+        let id = |name: &&str| (Arc::from(*name), Some(Uuid::from_u128(1)));
+        let (mirrored, running) = (mirrored.iter().map(id).collect(), names(running));
         let look = Look { source: &source, target: &target, mirrored: &mirrored, running: &running };
         let found = candidates(&plan(more), &look);
         found.iter().map(|gone| gone.target_topic.to_string()).collect()
@@ -162,6 +169,8 @@ mod tests {
         let target = ["a.kept", "a.gone"];
         assert!(found("", &[], &target, &["kept", "gone"], &[]).is_empty());
         assert!(found("", &["other", "__consumer_offsets"], &target, &["kept", "gone"], &[]).is_empty());
+        let by_name = found("", &["heartbeats"], &target, &["heartbeats", "gone"], &[]);
+        assert!(by_name.is_empty(), "a topic of the same name with another id");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use kmirror_protocol::client::admin::{self, ClientQuota, QuotaChange, QuotaEntity, ScramUser};
 use kmirror_protocol::client::{ClientError, Cluster};
-use kmirror_protocol::net::NetError;
 use kmirror_protocol::wire::error::ErrorCode;
 use tracing::{info, warn};
 
@@ -69,7 +68,7 @@ impl Quotas {
                     );
                 }
             }
-            Err(error) if matches!(error.net(), Some(NetError::Unsupported { .. })) => {
+            Err(error) if error.is_absent_api() => {
                 if self.told.is_news(&format!("{alias} {what}")) {
                     info!(flow, "{what} are not looked at: cluster {alias} is too old to tell them");
                 }

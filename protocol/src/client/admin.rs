@@ -25,7 +25,6 @@ pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, creat
 
 use super::cluster::Cluster;
 use super::error::ClientError;
-use crate::net::NetError;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::{DescribeClusterRequest, Request};
 
@@ -51,11 +50,6 @@ impl TopicFault {
     }
 }
 
-/// Whether no broker could be asked because this API is not theirs.
-fn is_absent(error: &ClientError) -> bool {
-    matches!(error.net(), Some(NetError::Unsupported { .. }))
-}
-
 /// What a cluster says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterDescription {
@@ -72,7 +66,7 @@ pub struct ClusterDescription {
 pub async fn describe_cluster(cluster: &Cluster) -> Result<Option<ClusterDescription>, ClientError> {
     let response = match cluster.call_any(DescribeClusterRequest::default()).await {
         Ok(response) => response,
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if error.is_absent_api() => return Ok(None),
         Err(error) => return Err(error),
     };
     let code = ErrorCode::from(response.error_code);

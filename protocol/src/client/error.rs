@@ -146,6 +146,11 @@ impl ClientError {
         }
     }
 
+    /// Whether no broker could be asked because this API is not theirs.
+    pub fn is_absent_api(&self) -> bool {
+        matches!(self.net(), Some(NetError::Unsupported { .. }))
+    }
+
     /// The failure of a connection at its bottom, if there is one.
     pub fn net(&self) -> Option<&NetError> {
         match self {

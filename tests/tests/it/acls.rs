@@ -159,10 +159,9 @@ fn all_kinds_and_removal(source: &KafkaCluster, target: &KafkaCluster, topics: &
     eventually("rules of all kinds", || set(&wanted).is_subset(&acls(target)));
     assert!(!acls(target).iter().any(|text| text.starts_with("BROKER")), "{:?}", acls(target));
     eventually("the user who cannot be copied", || (mirror.stdout() + &mirror.stderr()).contains("scrammed"));
-    eventually("the quota", || {
-        configs(target, &["--describe", "--entity-type", "users", "--entity-name", "heavy"])
-            .contains("producer_byte_rate=1048576")
-    });
+    eventually("the quota", || (mirror.stdout() + &mirror.stderr()).contains("quotas of user heavy set"));
+    let quota = configs(target, &["--describe", "--entity-type", "users", "--entity-name", "heavy"]);
+    assert!(quota.contains("producer_byte_rate=1048576"), "{quota}");
     stop(&mirror);
 
     admin(source, "remove-acl", &removed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{TopicFault, is_absent};
+use super::TopicFault;
 use crate::client::backoff::Backoff;
 use crate::client::cluster::{Cluster, Topics};
 use crate::client::error::ClientError;
@@ -128,7 +128,7 @@ pub async fn create_partitions(
         while let Some((topics, timeout_ms)) = attempts.next() {
             let response = match cluster.call_controller(request(topics, timeout_ms)).await {
                 Ok(response) => response,
-                Err(error) if is_absent(&error) => {
+                Err(error) if error.is_absent_api() => {
                     CreatePartitionsResponse::default().with_results(absent(topics))
                 }
                 Err(error) => {
