@@ -75,7 +75,7 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         "the right ALTER_CONFIGS is missing on 1 topics of cluster dst",
         "the right DESCRIBE on the cluster is missing on cluster src",
         "following __consumer_offsets takes the right READ for it on the source cluster src",
-        "reading src.checkpoints.internal takes the right READ for it on the target cluster dst",
+        "checkpoints are not written: the right WRITE for src.checkpoints.internal is missing on cluster dst",
         "groups are not set at the target: guarded; it takes the right READ for them on cluster dst",
     ] {
         crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));

@@ -84,8 +84,17 @@ impl GroupsJob {
         }
         self.tell_refused(&refused, "read at the source", "DESCRIBE", &Arc::clone(self.source.alias()));
         let placed = self.place(read).await;
-        if emits {
-            self.emit(&placed).await?;
+        if emits && let Err(error) = self.emit(&placed).await {
+            let (topic, on) = (&self.checkpoints_topic, self.target.alias());
+            let text = match error.code() {
+                Some(ErrorCode::TopicAuthorizationFailed) => {
+                    format!(
+                        "checkpoints are not written: the right WRITE for {topic} is missing on cluster {on}"
+                    )
+                }
+                _ => format!("checkpoints are not written: {}; will be tried again", chain(&error)),
+            };
+            self.told.warn(&self.flow, text);
         }
         if sets {
             self.set(&placed).await?;
