@@ -63,7 +63,8 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
 
     let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
         .with("sync.group.offsets.enabled", "true")
-        .with("sync.group.offsets.interval.seconds", "1");
+        .with("sync.group.offsets.interval.seconds", "1")
+        .with("emit.checkpoints.interval.seconds", "1");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
