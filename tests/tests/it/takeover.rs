@@ -7,6 +7,7 @@ use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
 use crate::fixture::{many_processes, source_of, sync, target_of, verify};
+use crate::groups;
 
 const RECORDS: u64 = 6000;
 const TIME_FOR_JAVA: std::time::Duration = std::time::Duration::from_secs(120);
@@ -44,12 +45,16 @@ fn hand_over(version: Version, topic: &str) {
     oracle::create_topic(&source.bootstrap(), topic, 3, 1, &[]).unwrap();
     let alias = format!("shared-{topic}");
     let mirrored = format!("{alias}.{topic}");
+    let group = format!("{topic}-group");
     let properties = Properties::between((&alias, source), ("target", target), topic);
+    let properties = properties.with("sync.group.offsets.enabled", "true").with("groups", &group);
 
     produce(source, topic, 0);
     run_mirror_maker(version, &properties, target, &mirrored, RECORDS);
     produce(source, topic, 1);
+    groups::commit(source, &group, topic, &["0:1000", "1:2500", "2:4000"]);
     sync(&properties);
+    assert_positions(&properties, target, &group, &mirrored);
     verify((source, topic), (target, &mirrored)).assert_exact(2 * RECORDS);
     produce(source, topic, 2);
     run_mirror_maker(version, &properties, target, &mirrored, 3 * RECORDS);
@@ -57,6 +62,18 @@ fn hand_over(version: Version, topic: &str) {
     produce(source, topic, 3);
     sync(&properties);
     verify((source, topic), (target, &mirrored)).assert_exact(4 * RECORDS);
+}
+
+/// What MirrorMaker 2 mirrored is known as well as its offset syncs tell, what kmirror mirrored exactly.
+fn assert_positions(properties: &Properties, target: &KafkaCluster, group: &str, mirrored: &str) {
+    let told = groups::report("groups", properties, &[], 0);
+    let positions = told["flows"][0]["groups"][0]["positions"].as_array().unwrap();
+    let known: Vec<&str> = positions.iter().map(|one| one["known"].as_str().unwrap()).collect();
+    assert_eq!(known, ["as-mirrormaker2", "exact", "exact"], "{positions:#?}");
+    let stands = groups::committed(target, group, mirrored);
+    let offset = |partition: &str| stands[partition].0;
+    assert!((900..=1000).contains(&offset("0")), "offset.lag.max is 100: {stands:?}");
+    assert_eq!((offset("1"), offset("2")), (2500, 4000));
 }
 
 #[test]
