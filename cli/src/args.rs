@@ -19,7 +19,7 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    no cluster could be reached, or nothing could be started
   4    refused: source and target are one cluster, or the flows form a loop
-  5    --until-synced ended with something left out, or the demonstration's copy differs
+  5    --until-synced ended with something left out, the demonstration's copy differs, or translate --apply set nothing
   130  a second signal stopped at once, or a signal ended --until-synced early";
 
 const EXAMPLES: &str = "\
@@ -28,7 +28,8 @@ Examples:
   kmirror plan mm2.properties                   what would be mirrored, and why
   kmirror run mm2.properties                    mirror until stopped
   kmirror run mm2.properties --until-synced     mirror what is there now, then end
-  kmirror verify mm2.properties                 compare what both sides hold, record by record";
+  kmirror verify mm2.properties                 compare what both sides hold, record by record
+  kmirror groups mm2.properties                 where consumer groups stand on both sides";
 
 /// Mirrors Kafka clusters: batches as they are, MirrorMaker 2's configuration files, one binary.
 #[derive(Debug, Parser)]
@@ -123,6 +124,98 @@ Ends with 0 when nothing differs, 1 when something does, 3 when something could 
         #[arg(long)]
         json: bool,
     },
+    /// Tells where consumer groups stand on both sides, and what they would read again if they moved over now
+    #[command(after_help = "\
+Examples:
+  kmirror groups mm2.properties
+  kmirror groups mm2.properties --flow east->west
+  kmirror groups mm2.properties --json | jq '.flows[].groups[].positions[] | select(.read_again != 0)'
+
+READ AGAIN counts from where the group stands at the target, or from the first record there if it stands nowhere; it is
+negative for records that would be left out. What is known of offsets is as old as the flow's last flush
+(offset.flush.interval.ms). Writes nothing. Ends with 0, or with 3 when a flow's clusters could not be asked.")]
+    Groups {
+        #[command(flatten)]
+        file: FileArguments,
+        /// Only this flow; all that are enabled when not given
+        #[arg(long, value_name = "A->B")]
+        flow: Option<String>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Translates the positions of one consumer group to the target, and sets them there if asked
+    #[command(after_help = "\
+Examples:
+  kmirror translate mm2.properties --flow east->west --group billing
+  kmirror translate mm2.properties --flow east->west --group billing --apply
+
+Only a group that nobody is in at the target is set, and it never goes backwards unless the file says
+kmirror.sync.group.offsets.backwards=true. A position that is not known is told with the reason and left alone.
+Ends with 0, with 3 when the clusters could not be asked or the group is not there, with 5 when --apply did not set it.")]
+    Translate {
+        #[command(flatten)]
+        file: FileArguments,
+        /// The flow
+        #[arg(long, value_name = "A->B")]
+        flow: String,
+        /// The group, whatever the options groups and groups.exclude say
+        #[arg(long)]
+        group: String,
+        /// Set the group at the target
+        #[arg(long)]
+        apply: bool,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the checkpoints of consumer groups that the file's flows have at their targets
+    #[command(after_help = "\
+Examples:
+  kmirror checkpoints mm2.properties
+  kmirror checkpoints mm2.properties --flow east->west --json | jq -r '.record.consumerGroupId'
+
+Each record is written as MirrorMaker 2's CheckpointFormatter writes it, oldest first; the last one of a group and a
+partition counts.")]
+    Checkpoints(InternalArguments),
+    /// Shows the heartbeats at the targets of the file's flows
+    #[command(after_help = "\
+Examples:
+  kmirror heartbeats mm2.properties | tail -n 1
+  kmirror heartbeats mm2.properties --flow east->west --json
+
+Each record is written as MirrorMaker 2's HeartbeatFormatter writes it, oldest first. Times are milliseconds since the
+epoch.")]
+    Heartbeats(InternalArguments),
+    /// Shows the offset syncs of the file's flows: which source offset became which target offset
+    #[command(after_help = "\
+Examples:
+  kmirror offset-syncs mm2.properties
+  kmirror offset-syncs mm2.properties --json | jq 'select(.record.topic == \"orders\")'
+
+Each record is written as MirrorMaker 2's OffsetSyncFormatter writes it, oldest first. They are read where
+offset-syncs.topic.location says.")]
+    OffsetSyncs(InternalArguments),
+    /// Moves over to a flow's target: mirrors the rest, sets the groups there, prepares the way back
+    #[command(after_help = "\
+Examples:
+  kmirror failover mm2.properties --flow east->west --dry-run      what is missing, what would be done
+  kmirror failover mm2.properties --flow east->west
+
+Stop the mirror first. If the source answers, what is missing is mirrored and every group that nobody is in at the target is
+set to where it stands at the source; if it does not, the report says what is known. The flow in the other direction gets
+its progress and offset map, so that it copies nothing back that came from there. docs/operations.md has the steps.
+Ends with 0, with 5 when something is missing or could not be done, with 2 or 3 when it could not begin.")]
+    Failover(FailoverArguments),
+    /// Moves back to a flow's source, after a failover: brings there what the target got meanwhile
+    #[command(after_help = "\
+Examples:
+  kmirror failback mm2.properties --flow east->west --dry-run
+  kmirror failback mm2.properties --flow east->west
+
+Runs the flow in the other direction until everything is at the source, sets the groups there, and prepares the flow
+itself to go on behind that. Ends as kmirror failover does.")]
+    Failback(FailoverArguments),
     /// Two clusters in this process, a mirror between them, and a comparison record by record
     #[command(after_help = "\
 Example:
@@ -161,6 +254,38 @@ pub(crate) struct FileArguments {
     /// Source and target may be one cluster, and flows may form loops
     #[arg(long)]
     pub(crate) allow_same_cluster: bool,
+}
+
+/// Which of MirrorMaker 2's small topics to show, and how.
+#[derive(Debug, Args)]
+pub(crate) struct InternalArguments {
+    #[command(flatten)]
+    pub(crate) file: FileArguments,
+    /// Only this flow; all that are enabled when not given
+    #[arg(long, value_name = "A->B")]
+    pub(crate) flow: Option<String>,
+    /// Write a JSON object a line, with the record's place and time
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to move over.
+#[derive(Debug, Args)]
+pub(crate) struct FailoverArguments {
+    #[command(flatten)]
+    pub(crate) file: FileArguments,
+    /// The flow, enabled or not
+    #[arg(long, value_name = "A->B")]
+    pub(crate) flow: String,
+    /// Only tell what is missing and what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Even if a mirror of the flow seems to be running
+    #[arg(long)]
+    pub(crate) anyway: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to compare.

@@ -18,11 +18,24 @@ use crate::exit::Exit;
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn read_plan(arguments: &FileArguments) -> anyhow::Result<Result<Plan, ConfigErrors>> {
+    read_plan_with(arguments, "")
+}
+
+/// Reads a plan as if `lines` stood at the end of the file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read_plan_with(
+    arguments: &FileArguments,
+    lines: &str,
+) -> anyhow::Result<Result<Plan, ConfigErrors>> {
     let name = arguments.file.display().to_string();
     let bytes = read(&arguments.file).with_context(|| format!("cannot read {name}"))?;
     let args =
         PlanArgs { clusters: arguments.clusters.clone(), allow_same_cluster: arguments.allow_same_cluster };
-    Ok(Plan::from_properties(&properties::decode(&bytes), &name, &args))
+    // The last line of the file may ask for a continuation.
+    let text = format!("{}\n\n{lines}", properties::decode(&bytes));
+    Ok(Plan::from_properties(&text, &name, &args))
 }
 
 /// No more than a configuration may have, and one byte, by which the engine sees that it is too much.

@@ -5,7 +5,10 @@ mod demo;
 mod demo_data;
 mod documents;
 mod exit;
+mod failover;
 mod file;
+mod groups;
+mod internal;
 mod logging;
 mod place;
 mod plan;
@@ -15,16 +18,17 @@ mod summary;
 mod verify;
 
 use std::future::Future;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use kmirror_engine::chain;
 use kmirror_engine::config::problem::{Finding, Severity};
+use kmirror_engine::offsets::topics::InternalTopic;
 use kmirror_engine::plan::Plan;
 use tracing::{error, info, warn};
 
-use args::{Arguments, Command, FileArguments};
+use args::{Arguments, Command, FileArguments, InternalArguments};
 use exit::Exit;
 
 /// musl's own allocator makes decompression several times slower.
@@ -60,6 +64,19 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             block_on(plan::plan(&file, report, &mut out))?
         }
         Command::Verify { file, what, json } => verify::verify(&file, *what, json, &mut out),
+        Command::Groups { file, flow, json } => {
+            let asked = groups::Asked { flow: flow.as_deref(), group: None, apply: false };
+            groups::groups(&file, &asked, json, &mut out)
+        }
+        Command::Translate { file, flow, group, apply, json } => {
+            let asked = groups::Asked { flow: Some(&flow), group: Some(&group), apply };
+            groups::groups(&file, &asked, json, &mut out)
+        }
+        Command::Checkpoints(arguments) => show(InternalTopic::Checkpoints, &arguments, out),
+        Command::Heartbeats(arguments) => show(InternalTopic::Heartbeats, &arguments, out),
+        Command::OffsetSyncs(arguments) => show(InternalTopic::OffsetSyncs, &arguments, out),
+        Command::Failover(asked) => block_on(failover::failover(&asked, &mut out))?,
+        Command::Failback(asked) => block_on(failover::failback(&asked, &mut out))?,
         Command::Demo => {
             drop(out);
             block_on(demo::demo())?
@@ -87,6 +104,16 @@ fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
             Ok(file::exit_of(&errors))
         }
     }
+}
+
+/// Records are written by whichever thread reads them.
+fn show(
+    kind: InternalTopic,
+    arguments: &InternalArguments,
+    locked: io::StdoutLock<'_>,
+) -> anyhow::Result<Exit> {
+    drop(locked);
+    block_on(internal::show(kind, arguments, BufWriter::new(io::stdout())))?
 }
 
 /// One thread for the engine's tasks and this one to wait: moving bytes is the kernel's work.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kmirror_protocol::client::{Cluster, ClusterOptions};
+use kmirror_protocol::client::{ClientError, Cluster, ClusterOptions, Metadata, Topics};
 use kmirror_protocol::net::{BufferPool, ConnectionOptions};
 
 use crate::plan::{ClientPlan, ClusterAlias, FlowPlan};
@@ -68,4 +68,18 @@ pub fn cluster(
         api_timeout: API_TIMEOUT,
     };
     Cluster::new(options, pool)
+}
+
+/// How long a cluster may take to answer where somebody is waiting for it.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a cluster holds; an error when it does not answer within [`ANSWER_WITHIN`].
+pub(crate) async fn first_look(cluster: &Cluster) -> Result<Arc<Metadata>, ClientError> {
+    let silent = || ClientError::Deadline {
+        cluster: Arc::clone(cluster.alias()),
+        doing: "asking for its topics",
+        after: ANSWER_WITHIN,
+    };
+    let asked = tokio::time::timeout(ANSWER_WITHIN, cluster.refresh(Topics::All)).await;
+    asked.unwrap_or_else(|_| Err(silent()))
 }

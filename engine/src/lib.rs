@@ -8,6 +8,7 @@ mod control;
 mod create;
 mod discovery;
 mod error;
+pub mod failover;
 pub mod filter;
 pub mod flow;
 mod heartbeat;

@@ -50,15 +50,12 @@ pub(crate) fn is_wanted(plan: &FlowPlan) -> bool {
 pub(crate) async fn run(context: JobContext) {
     let stop = context.stop.clone();
     let mut job = GroupsJob::new(context);
-    tokio::select! {
-        () = stop.cancelled() => return,
-        () = job.prepare() => {}
-    }
     let watch = Watch::start(&job);
     tokio::select! {
         () = stop.cancelled() => {}
         () = job.go_on(&watch) => {}
     }
+    drop(watch);
     job.last_round().await;
 }
 
@@ -69,8 +66,8 @@ struct GroupsJob {
     source: Cluster,
     target: Cluster,
     checkpoints_topic: Arc<str>,
-    /// Whether checkpoints can be written.
-    checkpoints_ready: bool,
+    /// Whether all was read that was written before.
+    prepared: bool,
     checkpoints: Checkpoints,
     syncs: Mm2Syncs,
     /// The groups of the source that are to be kept in step.
@@ -112,7 +109,7 @@ impl GroupsJob {
             source: cluster(&plan.source, &plan.source_admin, IN_FLIGHT, None),
             target: cluster(&plan.target, &plan.target_admin, IN_FLIGHT, None),
             checkpoints_topic: plan.sync.checkpoints_topic.as_str().into(),
-            checkpoints_ready: false,
+            prepared: false,
             checkpoints: Checkpoints::default(),
             syncs: Mm2Syncs::default(),
             groups: BTreeSet::new(),
@@ -134,6 +131,7 @@ impl GroupsJob {
                 tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
             }
         }
+        self.prepared = true;
     }
 
     /// MirrorMaker 2's offset syncs, for positions that kmirror did not mirror itself.
@@ -199,7 +197,6 @@ impl GroupsJob {
             "checkpoints are written"
         );
         self.checkpoints = read;
-        self.checkpoints_ready = true;
         Ok(())
     }
 
@@ -210,18 +207,18 @@ impl GroupsJob {
         let mut positions = turns(sync.group_offsets.map(|plan| plan.every));
         let (emits, sets) = (sync.checkpoints.is_some(), sync.group_offsets.is_some());
         let refreshes = sync.refresh_groups.is_some();
+        self.prepare().await;
         self.list().await;
         refresh.reset();
         loop {
             tokio::select! {
-                biased;
                 _ = refresh.tick(), if refreshes => self.list().await,
                 _ = checkpoints.tick(), if emits => self.round(Which::All, true, false).await,
                 _ = positions.tick(), if sets => self.round(Which::All, false, true).await,
                 moved = watch.moved(GATHER) => {
                     let moved: BTreeSet<_> = moved.into_iter().filter(|group| self.takes(group)).collect();
                     self.groups.extend(moved.iter().cloned());
-                    self.round(Which::These(moved), false, true).await;
+                    self.round(Which::These(moved), true, true).await;
                 }
             }
         }
@@ -236,6 +233,10 @@ impl GroupsJob {
         // The lane drains; whoever stops it a second time does not wait for us either.
         let _ = tokio::time::timeout(LAST_RECORDS, self.context.drained.cancelled()).await;
         let last = async {
+            // A run until all is synced may end before anything was begun here.
+            if !self.prepared {
+                self.prepare().await;
+            }
             if self.groups.is_empty() {
                 self.list().await;
             }

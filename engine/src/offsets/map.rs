@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::block::{BLOCK_POINTS, Block, Point, UNKNOWN};
-use super::stretch::{Landed, Settled};
+use super::stretch::{Landed, Runs, Settled};
 use crate::ids::{SourceOffset, TargetOffset};
 
 /// Stretches that wait to learn their target offsets, at most.
@@ -162,6 +162,34 @@ impl OffsetMap {
     /// The source offset up to which the map goes, and the target offset there.
     pub fn end(&self) -> Option<(SourceOffset, TargetOffset)> {
         self.end.map(|end| (SourceOffset(end.source), TargetOffset(end.target)))
+    }
+
+    /// The map of a mirror in the other direction that copied the target's records to where they came from: what is the
+    /// target here is the source there.
+    pub fn inverse(&self, segments_max: usize) -> Self {
+        let mut inverse = Self::new(segments_max);
+        let full = self.full.iter().flat_map(Block::points);
+        let mut points = full.chain(self.open.iter().copied()).peekable();
+        while let Some(point) = points.next() {
+            if point.target == UNKNOWN {
+                inverse.unknown_from(inverse.covered());
+                continue;
+            }
+            let end = self.end.map(|end| Point { source: end.record, target: end.target });
+            let Some(next) = points.peek().copied().or(end) else { continue };
+            let in_target = if next.target == UNKNOWN { i64::MAX } else { next.target - point.target };
+            let mut left = (next.source - point.source).min(in_target);
+            let (mut source, mut target) = (point.source, point.target);
+            while left > 0 {
+                let records = i32::try_from(left).unwrap_or(i32::MAX);
+                let count = i64::from(records);
+                let runs = Runs::dense(SourceOffset(target));
+                let next = SourceOffset(target.saturating_add(count));
+                inverse.place(&Landed { runs, records, next, base: None }, source);
+                (source, target, left) = (source.saturating_add(count), next.0, left - count);
+            }
+        }
+        inverse
     }
 
     /// How many points it has, and how many bytes they take.

@@ -12,5 +12,7 @@ pub mod records;
 pub mod snapshot;
 pub mod store;
 pub mod stretch;
+pub mod survey;
 mod syncs;
 pub(crate) mod syncs_job;
+pub mod topics;

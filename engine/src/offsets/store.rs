@@ -10,7 +10,7 @@ use tracing::{debug, info};
 use uuid::Uuid;
 
 use super::map::OffsetMap;
-use super::snapshot::{self, KeptMap, KeptMaps};
+use super::snapshot::{self, Changes, KeptMap, KeptMaps};
 use crate::clock::now_ms;
 use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
 use crate::ids::SourcePartition;
@@ -89,16 +89,7 @@ impl MapStore {
         for (status, topic_id) in partitions {
             let Some(changes) = status.offset_map().take_changes(topic_id) else { continue };
             taken.push((Arc::clone(&status), changes.blocks.first().map_or(0, |(number, _)| *number)));
-            let known = self.written.get(&status.source).cloned().unwrap_or_default();
-            let now = now_ms();
-            let gone = (known.start..changes.numbers.start.min(known.end))
-                .chain(changes.numbers.end.max(known.start)..known.end);
-            records.extend(gone.map(|number| snapshot::record(&status.source, number, None, now)));
-            let blocks = changes.blocks.into_iter();
-            records.extend(
-                blocks.map(|(number, value)| snapshot::record(&status.source, number, Some(value), now)),
-            );
-            self.written.insert(status.source.clone(), changes.numbers);
+            records.extend(self.records(&status.source, changes));
         }
         let written = self.write(&records).await;
         if written.is_err() {
@@ -107,6 +98,32 @@ impl MapStore {
             }
         }
         written
+    }
+
+    /// Writes a whole map in the place of what there was.
+    pub(crate) async fn put(
+        &mut self,
+        partition: &SourcePartition,
+        topic_id: Option<Uuid>,
+        mut map: OffsetMap,
+    ) -> Result<(), MapError> {
+        map.changes_lost(0);
+        let changes = map.take_changes(topic_id);
+        let records: Vec<NewRecord> =
+            changes.into_iter().flat_map(|changes| self.records(partition, changes)).collect();
+        self.write(&records).await
+    }
+
+    /// The records that bring the topic to what a map has become.
+    fn records(&mut self, partition: &SourcePartition, changes: Changes) -> Vec<NewRecord> {
+        let Changes { numbers, blocks } = changes;
+        let known = self.written.insert(partition.clone(), numbers.clone()).unwrap_or_default();
+        let now = now_ms();
+        let gone = known.filter(|number| !numbers.contains(number));
+        let tombstones = gone.map(|number| snapshot::record(partition, number, None, now));
+        let kept =
+            blocks.into_iter().map(|(number, value)| snapshot::record(partition, number, Some(value), now));
+        tombstones.chain(kept).collect()
     }
 
     async fn write(&mut self, records: &[NewRecord]) -> Result<(), MapError> {

@@ -13,13 +13,12 @@ mod survey;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics};
+use kmirror_protocol::client::ClientError;
 use thiserror::Error;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::clients::cluster;
+use crate::clients::{cluster, first_look};
 use crate::commit::read_progress;
 use crate::config::origin::Origin;
 use crate::filter::PatternList;
@@ -31,8 +30,6 @@ use survey::Survey;
 
 /// Partitions compared at the same time.
 const PARTITIONS_AT_ONCE: usize = 4;
-/// How long a cluster may take to answer at the start: somebody is waiting.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// A place in the source's logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,16 +162,6 @@ pub async fn verify(
         partitions: run_all(jobs, meter).await,
         sample: options.sample,
     })
-}
-
-async fn first_look(cluster: &Cluster) -> Result<Arc<Metadata>, ClientError> {
-    let silent = || ClientError::Deadline {
-        cluster: Arc::clone(cluster.alias()),
-        doing: "asking for its topics",
-        after: ANSWER_WITHIN,
-    };
-    let asked = tokio::time::timeout(ANSWER_WITHIN, cluster.refresh(Topics::All)).await;
-    asked.unwrap_or_else(|_| Err(silent()))
 }
 
 /// About how many source offsets a job compares, for the progress bar.

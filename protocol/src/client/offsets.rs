@@ -23,6 +23,8 @@ pub enum OffsetSpec {
     Earliest,
     /// The one behind the last: the high watermark, or the last stable offset when reading committed.
     Latest,
+    /// The record with the largest timestamp (KIP-734, Kafka 3.0).
+    MaxTimestamp,
     /// The first whose record is at least as young as this, in milliseconds since 1970.
     Timestamp(i64),
 }
@@ -32,6 +34,7 @@ impl OffsetSpec {
         match self {
             Self::Earliest => -2,
             Self::Latest => -1,
+            Self::MaxTimestamp => -3,
             Self::Timestamp(timestamp) => timestamp,
         }
     }
@@ -48,6 +51,9 @@ pub struct OffsetAt {
     pub leader_epoch: i32,
 }
 
+/// Partitions with what was looked up of them.
+pub type Listed = Vec<(TopicPartition, Result<OffsetAt, ErrorCode>)>;
+
 /// Looks up offsets at the partitions' leaders, counting all records. Each partition is answered, with its offset
 /// or the code it failed with in the end.
 ///
@@ -56,7 +62,7 @@ pub struct OffsetAt {
 pub async fn list_offsets(
     cluster: &Cluster,
     wanted: &[(Arc<str>, i32, OffsetSpec)],
-) -> Result<Vec<(TopicPartition, Result<OffsetAt, ErrorCode>)>, ClientError> {
+) -> Result<Listed, ClientError> {
     list_offsets_at(cluster, wanted, IsolationLevel::ReadUncommitted).await
 }
 
@@ -68,7 +74,7 @@ pub async fn list_offsets_at(
     cluster: &Cluster,
     wanted: &[(Arc<str>, i32, OffsetSpec)],
     isolation_level: IsolationLevel,
-) -> Result<Vec<(TopicPartition, Result<OffsetAt, ErrorCode>)>, ClientError> {
+) -> Result<Listed, ClientError> {
     let questions = wanted.iter().map(|(topic, partition, spec)| ((Arc::clone(topic), *partition), *spec));
     let ask = move |connection, questions| ask_offsets(connection, questions, isolation_level);
     ask_leaders(cluster, questions.collect(), ask).await
@@ -79,6 +85,11 @@ async fn ask_offsets(
     questions: Vec<(TopicPartition, OffsetSpec)>,
     isolation_level: IsolationLevel,
 ) -> Result<Answers<OffsetAt>, NetError> {
+    let version = connection.version_for(ListOffsetsRequest::API).unwrap_or_default();
+    // Before version 7 this would be taken for a time.
+    let (unknown, questions): (Vec<_>, Vec<_>) =
+        questions.into_iter().partition(|(_, spec)| *spec == OffsetSpec::MaxTimestamp && version < 7);
+    let unknown = unknown.into_iter().map(|(partition, _)| (partition, Err(ErrorCode::UnsupportedVersion)));
     let topics = by_topic(&questions, |partition, spec| {
         ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(spec.on_the_wire())
     });
@@ -86,10 +97,9 @@ async fn ask_offsets(
         .into_iter()
         .map(|(name, partitions)| ListOffsetsTopic::default().with_name(name).with_partitions(partitions));
     // Version 1 knows no isolation level, and no transactions either.
-    let has_isolation = connection.version_for(ListOffsetsRequest::API).is_some_and(|version| version >= 2);
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
-        .with_isolation_level(if has_isolation { isolation_level.level() } else { 0 })
+        .with_isolation_level(if version >= 2 { isolation_level.level() } else { 0 })
         .with_topics(topics.collect());
     let response = connection.call(request).await?;
     let names = Names::of(&questions);
@@ -104,7 +114,7 @@ async fn ask_offsets(
             (names.partition(&topic.name, partition.partition_index), code.ok().map(|()| offset))
         })
     });
-    Ok(answers.collect())
+    Ok(answers.chain(unknown).collect())
 }
 
 /// Finds where leader epochs end (KIP-320): a reader whose last record has this epoch and lies at or beyond the

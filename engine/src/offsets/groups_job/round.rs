@@ -29,6 +29,8 @@ use crate::status::PartitionStatus;
 const GROUPS_PER_STEP: usize = 500;
 /// How long the mirror may take to pass the positions just read.
 const MIRROR_WAIT: Duration = Duration::from_secs(1);
+/// How long the source may take to tell us of records that a group has read already.
+const END_WAIT: Duration = Duration::from_millis(200);
 /// How often it is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Groups named in a line of the log.
@@ -49,7 +51,7 @@ struct Placed {
 impl GroupsJob {
     /// Writes the checkpoints that are due, if `emits`, and sets groups at the target, if `sets`.
     pub(super) async fn round(&mut self, which: Which, emits: bool, sets: bool) {
-        let emits = emits && self.checkpoints_ready;
+        let emits = emits && self.context.plan.sync.checkpoints.is_some();
         let sets = sets && self.context.plan.sync.group_offsets.is_some();
         let all = matches!(which, Which::All);
         let groups: Vec<Arc<str>> = match which {
@@ -309,17 +311,22 @@ fn find<'a>(
     Some((partition, status))
 }
 
-/// Waits until the mirror passed the positions that the source's logs have, or for a second at most.
+/// Waits until the mirror passed the positions that the source's logs have, or for a second at most. A position beyond the
+/// end of its log, as far as we know that, is hardly waited for: what is not there will not be mirrored.
 async fn wait_for_mirror(mirrored: &Mirrored, positions: &Positions) {
-    let until = Instant::now() + MIRROR_WAIT;
+    let begun = Instant::now();
     let mut open: Vec<(&Arc<PartitionStatus>, SourceOffset)> = positions
         .iter()
         .flat_map(|(_, positions)| positions)
         .filter_map(|position| Some((find(mirrored, position)?.1, SourceOffset(position.offset))))
         .collect();
     loop {
-        open.retain(|(status, at)| matches!(status.translate(*at), Translation::Behind { .. }));
-        if open.is_empty() || Instant::now() >= until {
+        let waited = begun.elapsed();
+        open.retain(|(status, at)| {
+            let is_there = *at <= status.high_watermark() || waited < END_WAIT;
+            is_there && matches!(status.translate(*at), Translation::Behind { .. })
+        });
+        if open.is_empty() || waited >= MIRROR_WAIT {
             return;
         }
         sleep(LOOK_EVERY).await;

@@ -2,7 +2,7 @@
 //! what is missed here is only later.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kmirror_protocol::client::tail::Tail;
@@ -35,8 +35,12 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn groups(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, group: Arc<str>) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups();
         if groups.len() < WAITING_MAX {
             groups.insert(group);
         }
@@ -46,26 +50,23 @@ impl Waiting {
 }
 
 impl Watch {
-    /// Watches if the plan says so and there is something to do when a group moves.
+    /// Watches if the plan says so.
     pub(super) fn start(job: &GroupsJob) -> Self {
         let sync = &job.context.plan.sync;
         let waiting = Arc::new(Waiting::default());
-        let task = (sync.watch_groups && sync.group_offsets.is_some())
+        let task = sync
+            .watch_groups
             .then(|| tokio::spawn(watch(job.flow.clone(), job.source.clone(), Arc::clone(&waiting))));
         Self { waiting, task }
     }
 
-    /// The groups that moved, gathered for a while; waits until there are some.
+    /// The groups that moved, gathered for a while; waits until there are some. Whoever gives up before loses none.
     pub(super) async fn moved(&self, gather: Duration) -> BTreeSet<Arc<str>> {
-        loop {
+        while self.waiting.groups().is_empty() {
             self.waiting.some.notified().await;
-            tokio::time::sleep(gather).await;
-            let mut groups = self.waiting.groups.lock().unwrap_or_else(PoisonError::into_inner);
-            let groups = std::mem::take(&mut *groups);
-            if !groups.is_empty() {
-                return groups;
-            }
         }
+        tokio::time::sleep(gather).await;
+        std::mem::take(&mut *self.waiting.groups())
     }
 }
 
@@ -84,7 +85,8 @@ async fn watch(flow: String, source: Cluster, waiting: Arc<Waiting>) {
         if is_forbidden(&error) {
             warn!(
                 flow,
-                "groups are looked at every sync.group.offsets.interval.seconds only: following {OFFSETS_TOPIC} takes \
+                "groups are looked at every sync.group.offsets.interval.seconds and emit.checkpoints.interval.seconds \
+                 only: following {OFFSETS_TOPIC} takes \
                  the right READ for it on the source cluster {}",
                 source.alias()
             );

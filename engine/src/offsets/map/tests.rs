@@ -83,6 +83,20 @@ fn an_unseen_acknowledgement_is_known_by_the_next_if_nobody_else_wrote() {
 }
 
 #[test]
+fn the_inverse_leads_back() {
+    let mut map = map_of([dense(0, 10, 5), dense(20, 10, 20)]);
+    map.resume(SourceOffset(40));
+    map.apply(dense(40, 5, 50));
+    let inverse = map.inverse(SEGMENTS_MAX);
+    assert_eq!(
+        (at(&inverse, 5), at(&inverse, 14), at(&inverse, 25), at(&inverse, 52)),
+        (exact(0), exact(9), exact(25), exact(42))
+    );
+    assert_eq!(at(&inverse, 40), Translation::Unknown(WhyUnknown::NotSeen));
+    assert_eq!(inverse.end(), Some((SourceOffset(55), TargetOffset(45))));
+}
+
+#[test]
 fn a_map_at_its_limit_forgets_the_oldest() {
     let mut map = OffsetMap::new(2 * BLOCK_POINTS);
     for batch in 0..10 * BLOCK_POINTS as i64 {
@@ -249,6 +263,12 @@ proptest! {
                     before = at.0;
                 }
             }
+        }
+        // Back and forth again, every record is where it was. What is between them may be told otherwise.
+        let there_and_back = map.inverse(SEGMENTS_MAX).inverse(SEGMENTS_MAX);
+        for record in naive.records.keys() {
+            let record = SourceOffset(*record);
+            prop_assert_eq!(map.translate(record), there_and_back.translate(record), "{}", record);
         }
     }
 }
