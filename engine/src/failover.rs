@@ -136,6 +136,7 @@ pub async fn standing(plan: &FlowPlan) -> Result<Standing, FailoverError> {
         .map_err(|error| FailoverError::progress(plan, error))?;
     let mut partitions: Vec<PartitionStanding> = progress
         .into_values()
+        .filter(|progress| plan.decide(&progress.partition.topic).is_ok())
         .map(|progress| PartitionStanding {
             target_topic: plan.policy.target_topic(&progress.partition.topic).into(),
             source: progress.partition,
@@ -182,7 +183,9 @@ async fn compare_ends(
         one.source_end = ends.get(&here).map(|at| SourceOffset(at.offset));
         let times = newest.get(&here).zip(copied.get(&there));
         let known = times.filter(|(here, there)| here.timestamp >= 0 && there.timestamp >= 0);
-        one.seconds = known.map(|(here, there)| seconds((here.timestamp - there.timestamp).max(0)));
+        let behind = known.map(|(here, there)| seconds((here.timestamp - there.timestamp).max(0)));
+        // Where nothing is missing, the newest at the source may be the marker of a transaction.
+        one.seconds = if one.missing() == Some(0) { Some(0.0) } else { behind };
     }
     Ok(())
 }
@@ -222,7 +225,7 @@ pub async fn prepare_reverse(
         .map_err(|error| FailoverError::progress(reverse, error))?;
     let mut starts = Vec::new();
     let mut store = None;
-    for partition in progress.into_keys() {
+    for partition in progress.into_keys().filter(|one| flow.decide(&one.topic).is_ok()) {
         let copy: Arc<str> = flow.policy.target_topic(&partition.topic).into();
         if !goes_back(reverse, &copy, &partition.topic) {
             continue;

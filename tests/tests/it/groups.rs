@@ -24,7 +24,7 @@ fn ask(cluster: &KafkaCluster, arguments: &[&str]) -> Value {
 }
 
 /// Sets positions `partition:offset[:metadata]` as no member.
-fn commit(cluster: &KafkaCluster, group: &str, topic: &str, positions: &[&str]) {
+pub(crate) fn commit(cluster: &KafkaCluster, group: &str, topic: &str, positions: &[&str]) {
     ask(cluster, &[&["commit", group, topic], positions].concat());
 }
 
@@ -47,7 +47,7 @@ fn follow(group: &str, topic: &str, mirrored: &str, offset: i64) -> f64 {
 }
 
 /// Fails unless the group's next record is the same on both sides, in as many partitions.
-fn assert_same_next(group: &str, topic: &str, mirrored: &str, partitions: usize) {
+pub(crate) fn assert_same_next(group: &str, topic: &str, mirrored: &str, partitions: usize) {
     let answer = ask(source(), &["same", &target().bootstrap(), group, topic, mirrored, "3"]);
     let answer = answer.as_object().unwrap();
     assert_eq!(answer.len(), partitions, "{answer:?}");

@@ -7,6 +7,7 @@ mod brokers;
 mod by_key;
 mod compaction;
 mod content;
+mod failover;
 mod fixture;
 mod formats;
 mod full_disk;
