@@ -15,12 +15,15 @@ import signal
 import sys
 import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 import common
 
 #: A bound for everything.
 SECONDS = 60
+NOT_YET = [
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+]
 
 
 def consumer(bootstrap, group, protocol="classic"):
@@ -46,10 +49,22 @@ def commit(bootstrap, group, topic, *positions):
     client.close()
 
 
+def ask(client, places):
+    """librdkafka gives up where a broker has just made its topic of positions."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return client.committed(places, timeout=20)
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def committed(bootstrap, group, topic, partitions):
     client = consumer(bootstrap, group)
     wanted = [TopicPartition(topic, partition) for partition in range(int(partitions))]
-    found = client.committed(wanted, timeout=20)
+    found = ask(client, wanted)
     client.close()
     return {one.partition: [one.offset, one.metadata or ""] for one in found if one.offset >= 0}
 
@@ -60,7 +75,7 @@ def follow(bootstrap, target, group, topic, mirrored, offset):
     begun = time.monotonic()
     found = None
     while time.monotonic() < begun + SECONDS:
-        found = client.committed([TopicPartition(mirrored, 0)], timeout=20)[0].offset
+        found = ask(client, [TopicPartition(mirrored, 0)])[0].offset
         if found == int(offset):
             client.close()
             return time.monotonic() - begun

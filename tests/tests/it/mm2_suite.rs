@@ -39,19 +39,22 @@ fn produce_round(topic: &str, partitions: i32, round: i64, more: &[&str]) {
 
 /// Puts a group that nobody is in to these positions.
 pub(crate) fn commit(cluster: &KafkaCluster, group: &str, topic: &str, positions: &[(i32, i64)]) {
-    let positions: Vec<String> = positions.iter().map(|(at, offset)| format!("{at}={offset}")).collect();
+    let positions: Vec<String> = positions.iter().map(|(at, offset)| format!("{at}:{offset}")).collect();
     let bootstrap = cluster.bootstrap();
     let mut arguments = vec![bootstrap.as_str(), "commit", group, topic];
     arguments.extend(positions.iter().map(String::as_str));
-    oracle::ask("groups", &arguments).unwrap();
+    oracle::ask("positions", &arguments).unwrap();
 }
 
 /// Where a group stands.
 pub(crate) fn committed(cluster: &KafkaCluster, group: &str, topic: &str) -> Positions {
-    positions(&oracle::ask("groups", &[&cluster.bootstrap(), "committed", group, topic]).unwrap())
+    let told = oracle::ask("positions", &[&cluster.bootstrap(), "committed", group, topic, "3"]).unwrap();
+    let by_partition = told.as_object().unwrap().iter();
+    by_partition.map(|(at, place)| (at.parse().unwrap(), place[0].as_i64().unwrap())).collect()
 }
 
-fn positions(answer: &serde_json::Value) -> Positions {
+/// Where a member began in each partition.
+fn began(answer: &serde_json::Value) -> Positions {
     let by_partition = answer.as_object().unwrap().iter();
     by_partition.map(|(at, offset)| (at.parse().unwrap(), offset.as_i64().unwrap())).collect()
 }
@@ -67,7 +70,7 @@ pub(crate) fn checkpoints(
     if !has_topic(cluster, &internal) {
         return Vec::new();
     }
-    let all = oracle::ask("groups", &[&cluster.bootstrap(), "checkpoints", &internal]).unwrap();
+    let all = oracle::ask("mm2", &[&cluster.bootstrap(), "checkpoints", &internal]).unwrap();
     let all = all.as_array().unwrap().iter();
     let of_partition = all.filter(|one| one[0] == *group(alias) && one[1] == *topic && one[2] == partition);
     of_partition.map(|one| (one[3].as_i64().unwrap(), one[4].as_i64().unwrap())).collect()
@@ -107,9 +110,9 @@ fn one_way_replication(alias: &str, properties: Properties, more: &[&str], ident
     }
     stop(&mirror);
     assert_monotonic_checkpoints(alias, &copy, 2);
-    let left = oracle::ask("groups", &[&target().bootstrap(), "consume", &group(alias), &copy, "9"]).unwrap();
+    let left = oracle::ask("mm2", &[&target().bootstrap(), "consume", &group(alias), &copy, "9"]).unwrap();
     let behind = if round_at_source == ROUND { 10 } else { 9 };
-    assert_eq!(positions(&left), BTreeMap::from([(1, 2 * ROUND - behind)]));
+    assert_eq!(began(&left), BTreeMap::from([(1, 2 * ROUND - behind)]));
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn replication_with_empty_partition() {
     assert_eq!(found.values().map(|one| one.records).collect::<Vec<_>>(), [400, 400, 0]);
     let bootstrap = target().bootstrap();
     let arguments = [&bootstrap, "consume", "hollow-group", "hollow.hollow-topic", "393", "earliest"];
-    assert_eq!(positions(&oracle::ask("groups", &arguments).unwrap()), BTreeMap::from([(1, 7)]));
+    assert_eq!(began(&oracle::ask("mm2", &arguments).unwrap()), BTreeMap::from([(1, 7)]));
 }
 
 #[test]
@@ -215,7 +218,7 @@ fn offset_syncs_topics_on_target() {
     let topic = "mm2-offset-syncs.syncs-there.internal";
     assert_eq!(oracle::topics(&target().bootstrap()).unwrap()[topic], 1);
     assert_eq!(oracle::topic_settings(&target().bootstrap(), topic).unwrap()["cleanup.policy"], "compact");
-    let syncs = oracle::ask("groups", &[&target().bootstrap(), "syncs", topic]).unwrap();
+    let syncs = oracle::ask("mm2", &[&target().bootstrap(), "syncs", topic]).unwrap();
     let last = syncs.as_array().unwrap().last().unwrap();
     assert_eq!(*last, serde_json::json!(["moved-topic", 0, ROUND - 1, ROUND - 1]));
     assert_eq!(checkpoints(target(), "syncs-there", "syncs-there.moved-topic", 0), [(77, 77)]);
