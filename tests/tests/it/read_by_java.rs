@@ -96,6 +96,11 @@ fn heartbeats_checkpoints_and_offset_syncs() {
         interview.hold(version);
     }
     stop(&mirror);
+    // Where no flow ends there are heartbeats alone.
+    let before = oracle::offsets_held(&from, "heartbeats").unwrap();
+    let mirror = kmirror::start_run(&properties, &["--clusters", "one"]).unwrap();
+    wait_for(&mirror, &one, "heartbeats", before + 2);
+    stop(&mirror);
     for (bootstrap, topic) in
         [(&to, "heartbeats"), (&to, "one.checkpoints.internal"), (&from, "mm2-offset-syncs.other.internal")]
     {

@@ -57,7 +57,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Its settings differ, and may not be changed.
     oracle::create_topic(&admin(&target), "src.open", 1, 1, &[]).unwrap();
 
-    let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable");
+    let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
+        .with("src->dst.emit.heartbeats.enabled", "true")
+        .with("dst->src.emit.heartbeats.enabled", "true");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
@@ -68,6 +70,8 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     for words in [
         "the right ALTER_CONFIGS is missing on 1 topics of cluster dst",
         "the right DESCRIBE on the cluster is missing on cluster src",
+        "no heartbeats: topic heartbeats cannot be created on cluster src",
+        "no heartbeats: topic heartbeats cannot be written (the right WRITE is missing for it): cluster dst",
     ] {
         crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
     }
@@ -80,4 +84,6 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         crate::fixture::eventually(topic, || held(topic) == 20);
     }
     stop(&mirror);
+    let said = mirror.stdout() + &mirror.stderr();
+    assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");
 }
