@@ -91,6 +91,44 @@ fn start(properties: &Properties) -> Process {
     kmirror::start_run(properties, &[]).unwrap()
 }
 
+#[test]
+fn replication() {
+    let copy_at_backup = "primary.both-ways";
+    let copy_at_primary = "backup.both-ways";
+    for cluster in [source(), target()] {
+        oracle::create_topic(&cluster.bootstrap(), "both-ways", 2, 1, &[]).unwrap();
+        let records = ["--partitions", "2", "--records", "400"];
+        oracle::produce(&cluster.bootstrap(), "both-ways", &records).unwrap();
+        commit(cluster, "both-ways-group", "both-ways", &[(0, 400), (1, 123)]);
+    }
+    let properties = Properties::between(("primary", source()), ("backup", target()), "both-ways.*")
+        .with("backup->primary.enabled", "true")
+        .with("backup->primary.topics", "both-ways.*")
+        .with("groups", "both-ways-group")
+        .with("sync.group.offsets.enabled", "true");
+    let mirror = start(&properties);
+    // Failover, and failback.
+    let expected = BTreeMap::from([(0, 400), (1, 123)]);
+    for (cluster, copy) in [(target(), copy_at_backup), (source(), copy_at_primary)] {
+        let arrived = || has_topic(cluster, copy) && committed(cluster, "both-ways-group", copy) == expected;
+        eventually(copy, arrived);
+        let at = cluster.bootstrap();
+        let read = oracle::ask("mm2", &[&at, "consume", "both-ways-group", copy, "277"]).unwrap();
+        assert_eq!(began(&read), BTreeMap::from([(1, 123)]));
+    }
+    // A topic made later, with records in its first partition only.
+    create("both-ways-later", 2, &[]);
+    produce_round("both-ways-later", 1, 0, &[]);
+    crate::fixture::wait_for(&mirror, target(), "primary.both-ways-later", 400);
+    stop(&mirror);
+    crate::fixture::assert_mirrored("primary", "both-ways");
+    crate::fixture::assert_mirrored("primary", "both-ways-later");
+    crate::fixture::assert_same(target(), "both-ways", source(), copy_at_primary);
+    for (cluster, checkpoints) in [(target(), "primary"), (source(), "backup")] {
+        assert!(has_topic(cluster, &format!("{checkpoints}.checkpoints.internal")));
+    }
+}
+
 /// A group that has read everything stands at the end of the copy too, twice, and goes on there.
 fn one_way_replication(alias: &str, properties: Properties, more: &[&str], identity: bool) {
     let topic = format!("{alias}-topic");
