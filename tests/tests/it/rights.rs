@@ -57,7 +57,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Its settings differ, and may not be changed.
     oracle::create_topic(&admin(&target), "src.open", 1, 1, &[]).unwrap();
 
-    let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable");
+    let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
+        .with("kmirror.sync.topic.deletions", "on")
+        .with("kmirror.topic.deletion.grace.seconds", "0");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
@@ -79,5 +81,26 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     for topic in ["src.closed", "src.unwritable"] {
         crate::fixture::eventually(topic, || held(topic) == 20);
     }
+
+    // A topic that may not be seen any more is not taken for one that was deleted.
+    let there = |topic: &str| oracle::topics(&admin(&target)).unwrap().contains_key(topic);
+    let rules = ["READ", "DESCRIBE", "DESCRIBE_CONFIGS"]
+        .map(|right| format!("TOPIC LITERAL open User:* * {right} ALLOW"));
+    let admin_of_source = admin(&source);
+    let arguments =
+        [&[admin_of_source.as_str(), "remove-acl"], &rules.each_ref().map(String::as_str)[..]].concat();
+    oracle::ask("admin", &arguments).unwrap();
+    crate::fixture::eventually("the topic out of sight", || {
+        let said = mirror.stdout() + &mirror.stderr();
+        said.lines().any(|line| line.contains("the source topic was deleted") && line.contains("\"open\""))
+    });
+    oracle::delete_topics(&admin_of_source, &["closed"]).unwrap();
+    crate::fixture::eventually("the right to delete", || {
+        (mirror.stdout() + &mirror.stderr())
+            .contains("the right DELETE is missing on 1 topics of cluster dst, such as src.closed")
+    });
+    allow(&target, "TOPIC", "src.*", &["DELETE"]);
+    crate::fixture::eventually("the deletion", || !there("src.closed"));
+    assert!(there("src.open") && there("src.unwritable"), "{}", mirror.tail(40));
     stop(&mirror);
 }
