@@ -57,7 +57,16 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Its settings differ, and may not be changed.
     oracle::create_topic(&admin(&target), "src.open", 1, 1, &[]).unwrap();
 
+    // A group that may be seen at the source, and not be touched at the target.
+    oracle::ask("positions", &[&admin(&source), "commit", "guarded", "open", "0:7"]).unwrap();
+    allow(&source, "GROUP", "guarded", &["DESCRIBE"]);
+
     let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
+        .with("sync.group.offsets.enabled", "true")
+        .with("sync.group.offsets.interval.seconds", "1")
+        .with("emit.checkpoints.interval.seconds", "1")
+        .with("src->dst.emit.heartbeats.enabled", "true")
+        .with("dst->src.emit.heartbeats.enabled", "true")
         .with("kmirror.sync.topic.deletions", "on")
         .with("kmirror.topic.deletion.grace.seconds", "0");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
@@ -70,6 +79,11 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     for words in [
         "the right ALTER_CONFIGS is missing on 1 topics of cluster dst",
         "the right DESCRIBE on the cluster is missing on cluster src",
+        "following __consumer_offsets takes the right READ for it on the source cluster src",
+        "checkpoints are not written: the right WRITE for src.checkpoints.internal is missing on cluster dst",
+        "groups are not set at the target: guarded; it takes the right READ for them on cluster dst",
+        "no heartbeats: topic heartbeats cannot be created on cluster src",
+        "no heartbeats: topic heartbeats cannot be written (the right WRITE is missing for it): cluster dst",
     ] {
         crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
     }
@@ -78,8 +92,16 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Given the rights, it goes on by itself.
     allow(&source, "TOPIC", "closed", &["READ"]);
     allow(&target, "TOPIC", "src.*", &["READ", "WRITE"]);
+    allow(&target, "GROUP", "guarded", &["READ"]);
     for topic in ["src.closed", "src.unwritable"] {
         crate::fixture::eventually(topic, || held(topic) == 20);
+    }
+    let committed = || oracle::ask("positions", &[&admin(&target), "committed", "guarded", "src.open", "1"]);
+    crate::fixture::eventually("setting the group", || committed().unwrap()["0"][0] == 7);
+    // Each of these is said once, not at every round.
+    let said = mirror.stdout() + &mirror.stderr();
+    for words in ["following __consumer_offsets", "groups are not set at the target"] {
+        assert_eq!(said.matches(words).count(), 1, "{words}");
     }
 
     // A topic that may not be seen any more is not taken for one that was deleted.
@@ -103,4 +125,6 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     crate::fixture::eventually("the deletion", || !there("src.closed"));
     assert!(there("src.open") && there("src.unwritable"), "{}", mirror.tail(40));
     stop(&mirror);
+    let said = mirror.stdout() + &mirror.stderr();
+    assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");
 }
