@@ -178,7 +178,7 @@ Examples:
 Each record is written as MirrorMaker 2's CheckpointFormatter writes it, oldest first; the last one of a group and a
 partition counts.")]
     Checkpoints(InternalArguments),
-    /// Shows the heartbeats at the targets of the file's flows
+    /// Shows the heartbeats at the clusters that the file has heartbeats for
     #[command(after_help = "\
 Examples:
   kmirror heartbeats mm2.properties | tail -n 1

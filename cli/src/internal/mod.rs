@@ -54,16 +54,21 @@ pub(crate) async fn show(
     Ok(exit)
 }
 
-/// The topics of the flow of that name, enabled or not, or else of all that are enabled; each once.
+/// The topics of the flow of that name, enabled or not, or else of all that are enabled; each once. Heartbeats are also
+/// those of pairs without a flow.
 fn places(plan: &Plan, kind: InternalTopic, name: Option<&str>) -> anyhow::Result<Vec<Place>> {
     let is_meant = |flow: &&FlowPlan| name.map_or(flow.enabled, |name| flow.name() == name);
-    let flows: Vec<&FlowPlan> = plan.flows.iter().filter(is_meant).collect();
-    if let Some(name) = name.filter(|_| flows.is_empty()) {
+    let mut found: Vec<Place> = plan.flows.iter().filter(is_meant).map(|flow| kind.of(flow)).collect();
+    if kind == InternalTopic::Heartbeats {
+        let pairs = plan.heartbeats.iter().filter(|pair| name.is_none_or(|name| pair.name() == name));
+        found.extend(pairs.map(InternalTopic::heartbeats_of));
+    }
+    if let Some(name) = name.filter(|_| found.is_empty()) {
         let known: Vec<String> = plan.flows.iter().map(FlowPlan::name).collect();
         bail!("the file has no flow {name}; it has {}", known.join(", "));
     }
     let mut places: Vec<Place> = Vec::new();
-    for place in flows.into_iter().map(|flow| kind.of(flow)) {
+    for place in found {
         if !places.iter().any(|known| known.cluster == place.cluster && known.topic == place.topic) {
             places.push(place);
         }

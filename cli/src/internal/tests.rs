@@ -130,11 +130,22 @@ async fn each_record_is_an_object() {
             json!({ "topic": "orders", "partition": 2, "upstreamOffset": 40, "downstreamOffset": 38 }),
         ),
     ] {
-        let (_, text) = file.show(kind, None, true).await.unwrap();
+        let (_, text) = file.show(kind, Some("A->B"), true).await.unwrap();
         let line: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({ "cluster": "B", "topic": topic, "partition": 0, "offset": 0, "timestamp": timestamp, "record": record });
         assert_eq!(line, expected);
     }
+}
+
+#[tokio::test]
+async fn heartbeats_of_pairs_without_a_flow() {
+    let source = cluster(&[("heartbeats", &[heartbeat(3)])]).await;
+    let target = cluster(&[("heartbeats", &[heartbeat(4)])]).await;
+    let file = File::new("pairs", &source, &target, "");
+    let both = file.show(InternalTopic::Heartbeats, None, false).await.unwrap().1;
+    assert!(both.contains("timestamp=3}") && both.contains("timestamp=4}"), "{both}");
+    let back = file.show(InternalTopic::Heartbeats, Some("B->A"), false).await.unwrap().1;
+    assert!(back.contains("timestamp=3}") && back.lines().count() == 1, "{back}");
 }
 
 #[tokio::test]

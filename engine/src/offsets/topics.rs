@@ -8,7 +8,7 @@ use kmirror_protocol::wire::record::Record;
 
 use super::records::{Checkpoint, Heartbeat, OffsetSync};
 use crate::clients::cluster;
-use crate::plan::{ClientPlan, ClusterAlias, FlowPlan};
+use crate::plan::{ClientPlan, ClusterAlias, FlowPlan, HeartbeatPlan};
 use crate::policy::HEARTBEATS_TOPIC;
 
 /// Responses while such a topic is read hold about this much.
@@ -53,6 +53,12 @@ impl InternalTopic {
             },
             Self::OffsetSyncs => at_target(&plan.sync.offset_syncs_at.topic),
         }
+    }
+
+    /// Where the heartbeats of a pair of clusters are, which need not have a flow.
+    pub fn heartbeats_of(plan: &HeartbeatPlan) -> Place {
+        let client = plan.target_client.clone();
+        Place { cluster: plan.target.clone(), topic: HEARTBEATS_TOPIC.into(), client }
     }
 
     /// Understands a record of it; `None` where it is none.

@@ -60,7 +60,7 @@ fn heartbeats_checkpoints_and_offset_syncs() {
     let (from, to) = (one.bootstrap(), other.bootstrap());
     oracle::create_topic(&from, "orders", 2, 1, &[]).unwrap();
     oracle::produce(&from, "orders", &["--partitions", "2", "--records", "500"]).unwrap();
-    oracle::ask("groups", &[&from, "commit", "billing", "orders", "0=500", "1=123"]).unwrap();
+    oracle::ask("positions", &[&from, "commit", "billing", "orders", "0:500", "1:123"]).unwrap();
     // The way back is not enabled: its heartbeats are written all the same, and mirrored.
     let properties = Properties::between(("one", &one), ("other", &other), "orders")
         .with("one->other.emit.heartbeats.enabled", "true")
@@ -95,6 +95,11 @@ fn heartbeats_checkpoints_and_offset_syncs() {
     for version in [Version::V3_9_1, Version::V4_3_0] {
         interview.hold(version);
     }
+    stop(&mirror);
+    // Where no flow ends there are heartbeats alone.
+    let before = oracle::offsets_held(&from, "heartbeats").unwrap();
+    let mirror = kmirror::start_run(&properties, &["--clusters", "one"]).unwrap();
+    wait_for(&mirror, &one, "heartbeats", before + 2);
     stop(&mirror);
     for (bootstrap, topic) in
         [(&to, "heartbeats"), (&to, "one.checkpoints.internal"), (&from, "mm2-offset-syncs.other.internal")]

@@ -64,7 +64,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
         .with("sync.group.offsets.enabled", "true")
         .with("sync.group.offsets.interval.seconds", "1")
-        .with("emit.checkpoints.interval.seconds", "1");
+        .with("emit.checkpoints.interval.seconds", "1")
+        .with("src->dst.emit.heartbeats.enabled", "true")
+        .with("dst->src.emit.heartbeats.enabled", "true");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
@@ -78,6 +80,8 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         "following __consumer_offsets takes the right READ for it on the source cluster src",
         "checkpoints are not written: the right WRITE for src.checkpoints.internal is missing on cluster dst",
         "groups are not set at the target: guarded; it takes the right READ for them on cluster dst",
+        "no heartbeats: topic heartbeats cannot be created on cluster src",
+        "no heartbeats: topic heartbeats cannot be written (the right WRITE is missing for it): cluster dst",
     ] {
         crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
     }
@@ -98,4 +102,6 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         assert_eq!(said.matches(words).count(), 1, "{words}");
     }
     stop(&mirror);
+    let said = mirror.stdout() + &mirror.stderr();
+    assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");
 }

@@ -7,25 +7,31 @@ use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
 use crate::fixture::{many_processes, source_of, sync, target_of, verify};
-use crate::groups;
+use crate::groups::report;
+use crate::mm2_suite::{Positions, checkpoints, commit, committed, group};
 
+/// Records of a round, and those of one partition.
 const RECORDS: u64 = 6000;
+const ROUND: i64 = 2000;
+const PARTITIONS: i32 = 3;
 const TIME_FOR_JAVA: std::time::Duration = std::time::Duration::from_secs(120);
 
-fn produce(source: &KafkaCluster, topic: &str, round: u64) {
-    let first = (round * RECORDS / 3).to_string();
+fn produce(source: &KafkaCluster, topic: &str, round: i64, transactional: bool) {
+    let first = (round * ROUND).to_string();
     let options =
         ["--case", "plain", "--partitions", "3", "--records", "2000", "--first", &first, "--codec", "lz4"];
-    oracle::produce(&source.bootstrap(), topic, &options).unwrap();
+    let more: &[&str] = if transactional { &["--transactional", "commit"] } else { &[] };
+    oracle::produce(&source.bootstrap(), topic, &[&options[..], more].concat()).unwrap();
 }
 
-/// Runs the real MirrorMaker 2 until the target holds `offsets`, then stops it cleanly.
+/// Runs the real MirrorMaker 2 until the target holds `offsets` and `done`, then stops it cleanly.
 fn run_mirror_maker(
     version: Version,
     properties: &Properties,
     target: &KafkaCluster,
     topic: &str,
     offsets: u64,
+    done: impl Fn() -> bool,
 ) {
     let directory = scratch("mm2").unwrap();
     let file = properties.write(&directory).unwrap();
@@ -33,55 +39,120 @@ fn run_mirror_maker(
     if let Err(error) = oracle::wait_for_offsets(&target.bootstrap(), topic, offsets, TIME_FOR_JAVA) {
         panic!("{error:#}\n{}", mirror_maker.tail(60));
     }
+    mirror_maker.wait_until("checkpoints that went on", TIME_FOR_JAVA, done).unwrap();
     // Connect writes positions at a clean stop too, but the stop is only as clean as its producer.
     std::thread::sleep(std::time::Duration::from_secs(2));
     mirror_maker.stop(TIME_FOR_JAVA).unwrap();
 }
 
-/// MirrorMaker 2, kmirror, MirrorMaker 2, kmirror: every record exactly once.
-fn hand_over(version: Version, topic: &str) {
-    let _alone = many_processes();
-    let (source, target) = (source_of(version), target_of(version));
-    oracle::create_topic(&source.bootstrap(), topic, 3, 1, &[]).unwrap();
-    let alias = format!("shared-{topic}");
-    let mirrored = format!("{alias}.{topic}");
-    let group = format!("{topic}-group");
-    let properties = Properties::between((&alias, source), ("target", target), topic);
-    let properties = properties.with("sync.group.offsets.enabled", "true").with("groups", &group);
-
-    produce(source, topic, 0);
-    run_mirror_maker(version, &properties, target, &mirrored, RECORDS);
-    produce(source, topic, 1);
-    groups::commit(source, &group, topic, &["0:1000", "1:2500", "2:4000"]);
-    sync(&properties);
-    assert_positions(&properties, target, &group, &mirrored);
-    verify((source, topic), (target, &mirrored)).assert_exact(2 * RECORDS);
-    produce(source, topic, 2);
-    run_mirror_maker(version, &properties, target, &mirrored, 3 * RECORDS);
-    verify((source, topic), (target, &mirrored)).assert_exact(3 * RECORDS);
-    produce(source, topic, 3);
-    sync(&properties);
-    verify((source, topic), (target, &mirrored)).assert_exact(4 * RECORDS);
+/// One flow that both programs run in turn, and a group that both look after.
+struct Relay {
+    source: &'static KafkaCluster,
+    target: &'static KafkaCluster,
+    alias: String,
+    topic: String,
+    mirrored: String,
+    properties: Properties,
+    /// Each round is a transaction, whose marker takes an offset at the source only.
+    transactional: bool,
+    /// Where the group stood at the target after the last run, in each partition.
+    stood: Positions,
 }
 
-/// What MirrorMaker 2 mirrored is known as well as its offset syncs tell, what kmirror mirrored exactly.
-fn assert_positions(properties: &Properties, target: &KafkaCluster, group: &str, mirrored: &str) {
-    let told = groups::report("groups", properties, &[], 0);
-    let positions = told["flows"][0]["groups"][0]["positions"].as_array().unwrap();
-    let known: Vec<&str> = positions.iter().map(|one| one["known"].as_str().unwrap()).collect();
-    assert_eq!(known, ["as-mirrormaker2", "exact", "exact"], "{positions:#?}");
-    let stands = groups::committed(target, group, mirrored);
-    let offset = |partition: &str| stands[partition].0;
-    assert!((900..=1000).contains(&offset("0")), "offset.lag.max is 100: {stands:?}");
-    assert_eq!((offset("1"), offset("2")), (2500, 4000));
+impl Relay {
+    fn new(version: Version, topic: &str, transactional: bool) -> Self {
+        let (source, target) = (source_of(version), target_of(version));
+        oracle::create_topic(&source.bootstrap(), topic, PARTITIONS, 1, &[]).unwrap();
+        let alias = format!("shared-{topic}");
+        let properties = Properties::between((&alias, source), ("target", target), topic)
+            .with("groups", &group(&alias))
+            .with("emit.checkpoints.interval.seconds", "1")
+            .with("sync.group.offsets.enabled", "true")
+            .with("sync.group.offsets.interval.seconds", "1");
+        let (topic, mirrored) = (topic.to_owned(), format!("{alias}.{topic}"));
+        Self { source, target, alias, topic, mirrored, properties, transactional, stood: Positions::new() }
+    }
+
+    /// What a source offset is at the target: nothing but the rounds' records is in either log.
+    fn exact(&self, source_offset: i64) -> i64 {
+        let marker = i64::from(self.transactional);
+        source_offset - source_offset / (ROUND + marker) * marker
+    }
+
+    /// Produces once more, and has the group read all but three records of each partition. Where it stands then, at the
+    /// target.
+    fn produce(&self, round: i64) -> i64 {
+        produce(self.source, &self.topic, round, self.transactional);
+        let at = ROUND * (round + 1) - 3;
+        let at_source = at + i64::from(self.transactional) * round;
+        let positions: Vec<(i32, i64)> = (0..PARTITIONS).map(|one| (one, at_source)).collect();
+        commit(self.source, &group(&self.alias), &self.topic, &positions);
+        at
+    }
+
+    fn mirror_maker(&mut self, version: Version, round: i64) {
+        let at = self.produce(round);
+        // MirrorMaker 2 comes close to where the group stands, and how close is up to it.
+        let went_on = || (0..PARTITIONS).all(|one| self.last_checkpoint(one) > Some(ROUND * round));
+        let offsets = RECORDS * (round.unsigned_abs() + 1);
+        run_mirror_maker(version, &self.properties, self.target, &self.mirrored, offsets, went_on);
+        self.look(round, |stands| stands > ROUND * round && stands <= at);
+    }
+
+    fn kmirror(&mut self, round: i64) {
+        let at = self.produce(round);
+        sync(&self.properties);
+        self.look(round, |stands| stands == at);
+    }
+
+    /// What MirrorMaker 2 mirrored is told as only as good as its offset syncs, what kmirror mirrored as exact.
+    fn assert_told(&self) {
+        let (early, flow) = (format!("{}-early", group(&self.alias)), format!("{}->target", self.alias));
+        commit(self.source, &early, &self.topic, &[(0, 1000), (1, ROUND + 500)]);
+        let told = report("translate", &self.properties, &["--flow", &flow, "--group", &early], 0);
+        let positions = told["flows"][0]["groups"][0]["positions"].as_array().unwrap();
+        let known = |partition: usize| positions[partition]["known"].as_str().unwrap();
+        assert_eq!((known(0), known(1)), ("as-mirrormaker2", "exact"), "{positions:#?}");
+    }
+
+    fn last_checkpoint(&self, partition: i32) -> Option<i64> {
+        checkpoints(self.target, &self.alias, &self.mirrored, partition).last().map(|one| one.1)
+    }
+
+    /// Every record is there exactly once, no checkpoint went back or passes its record, and the group stands as it must.
+    fn look(&mut self, round: i64, as_it_must: impl Fn(i64) -> bool) {
+        let records = RECORDS * (round.unsigned_abs() + 1);
+        verify((self.source, &self.topic), (self.target, &self.mirrored)).assert_exact(records);
+        let stands = committed(self.target, &group(&self.alias), &self.mirrored);
+        for partition in 0..PARTITIONS {
+            let checkpoints = checkpoints(self.target, &self.alias, &self.mirrored, partition);
+            assert!(checkpoints.is_sorted_by_key(|one| one.1), "round {round}: {checkpoints:?}");
+            let sound = checkpoints.iter().all(|one| one.1 <= self.exact(one.0));
+            assert!(sound, "round {round}: {checkpoints:?}");
+            assert!(as_it_must(stands[&partition]), "round {round}: {stands:?}");
+            assert!(self.stood.get(&partition) <= stands.get(&partition), "round {round}: {stands:?}");
+        }
+        self.stood = stands;
+    }
+}
+
+/// MirrorMaker 2, kmirror, MirrorMaker 2, kmirror: every record exactly once, and no position goes back.
+fn hand_over(version: Version, topic: &str, transactional: bool) {
+    let _alone = many_processes();
+    let mut relay = Relay::new(version, topic, transactional);
+    relay.mirror_maker(version, 0);
+    relay.kmirror(1);
+    relay.assert_told();
+    relay.mirror_maker(version, 2);
+    relay.kmirror(3);
 }
 
 #[test]
 fn from_and_to_mirror_maker_3_9_1() {
-    hand_over(Version::V3_9_1, "relay-old");
+    hand_over(Version::V3_9_1, "relay-old", false);
 }
 
 #[test]
 fn from_and_to_mirror_maker_4_3_0() {
-    hand_over(Version::V4_3_0, "relay-new");
+    hand_over(Version::V4_3_0, "relay-new", true);
 }

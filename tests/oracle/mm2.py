@@ -1,4 +1,4 @@
-"""Consumer groups through librdkafka, and MirrorMaker 2's records about them. Prints one JSON document."""
+"""MirrorMaker 2's records about groups, and members that go on where a group stands. Prints one JSON document."""
 
 import json
 import struct
@@ -7,25 +7,6 @@ import sys
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import common
-
-
-def commit(bootstrap, group, topic, *positions):
-    """Sets positions, each written as `partition=offset`, of a group that nobody is in."""
-    places = [TopicPartition(topic, *map(int, position.split("="))) for position in positions]
-    consumer = Consumer(common.client(bootstrap, **{"group.id": group}))
-    for place in consumer.commit(offsets=places, asynchronous=False):
-        if place.error:
-            raise KafkaException(place.error)
-    consumer.close()
-
-
-def committed(bootstrap, group, topic):
-    """Where a group stands in a topic. Partitions where it stands nowhere are left out."""
-    consumer = Consumer(common.client(bootstrap, **{"group.id": group}))
-    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-    places = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=20)
-    consumer.close()
-    return {place.partition: place.offset for place in places if place.offset >= 0}
 
 
 def consume(bootstrap, group, topic, records, reset="error"):
@@ -91,9 +72,7 @@ def records(bootstrap, topic):
     consumer.close()
 
 
-COMMANDS = {
-    "commit": commit, "committed": committed, "consume": consume, "checkpoints": checkpoints, "syncs": syncs,
-}
+COMMANDS = {"consume": consume, "checkpoints": checkpoints, "syncs": syncs}
 
 if __name__ == "__main__":
     bootstrap, command, *arguments = sys.argv[1:]
