@@ -13,7 +13,7 @@ use kmirror_tests::process::{Process, Signal, run};
 use serde_json::Value;
 
 use crate::fixture::{
-    SOON, create, eventually, flow, produce, source, source_of, stop, sync, target, wait_for,
+    SOON, create, eventually, flow, produce, source, source_of, stop, sync, target, target_of, wait_for,
 };
 
 /// What the issue calls soon enough.
@@ -272,4 +272,26 @@ fn groups_of_newer_kinds_move_too() {
     member.wait(SOON).unwrap();
     sync(&properties);
     assert_eq!(stands(target(), "kinds-848", "kinds.kinds"), Some(400));
+}
+
+/// A target that has neither KIP-848 (by default) nor share groups: positions are positions, and what cannot be is said.
+#[test]
+fn groups_of_newer_kinds_reach_an_older_cluster() {
+    let (source, target) = (source_of(Version::V4_3_0), target_of(Version::V3_9_1));
+    let from = source.bootstrap();
+    oracle::create_topic(&from, "older", 1, 1, &[]).unwrap();
+    oracle::produce(&from, "older", &["--records", "500"]).unwrap();
+    commit(source, "older-848", "older", &["0:40"]);
+    next(source, "older-848", "older", "consumer", "3");
+    share_groups(source, &["set", "older-share", "older", "0", "77"]);
+
+    let properties = Properties::between(("older", source), ("target", target), "older");
+    let finished = sync(&with_groups(properties, "older-.*"));
+    assert_eq!(stands(target, "older-848", "older.older"), Some(43));
+    assert_eq!(
+        next(target, "older-848", "older.older", "classic", "1"),
+        next(source, "older-848", "older", "consumer", "1")
+    );
+    let line = "share groups are not kept in step: cluster target has none";
+    assert_eq!(finished.stderr.matches(line).count(), 1, "{}", finished.stderr);
 }
