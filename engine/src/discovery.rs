@@ -24,7 +24,7 @@ use crate::offsets::map::OffsetMap;
 use crate::offsets::store::MapStore;
 use crate::offsets::stretch::Settled;
 use crate::plan::{
-    AutoOffsetReset, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
+    AutoOffsetReset, DeletionMode, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
 };
 use crate::rules::{RULES_BY_DEFAULT, rules_from};
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
@@ -137,7 +137,11 @@ impl Discovery {
             } else {
                 "was deleted"
             };
-            warn!(flow, topic = &*name, "the source topic {what}; the target keeps what was mirrored of it");
+            let copy = match self.plan.sync.deletions.mode {
+                DeletionMode::On => "its copy is deleted when it stays away",
+                _ => "the target keeps what was mirrored of it",
+            };
+            warn!(flow, topic = &*name, "the source topic {what}; {copy}");
             changes.revoke.extend(known.partitions.iter().map(|one| one.source.clone()));
             self.gone.insert(name, known);
         }

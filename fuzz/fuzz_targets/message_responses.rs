@@ -3,11 +3,14 @@
 
 use bytes::Bytes;
 use kmirror_protocol::wire::messages::{
-    AlterShareGroupOffsetsRequest, ApiVersionsRequest, ConsumerGroupDescribeRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeProducersRequest, DescribeShareGroupOffsetsRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, Request, ShareGroupDescribeRequest, decode_response,
+    AlterClientQuotasRequest, AlterShareGroupOffsetsRequest, ApiVersionsRequest,
+    ConsumerGroupDescribeRequest, CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteAclsRequest, DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest,
+    DescribeShareGroupOffsetsRequest, DescribeUserScramCredentialsRequest, FindCoordinatorRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListGroupsRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, Request,
+    ShareGroupDescribeRequest, decode_response,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,7 +23,7 @@ fn decode<R: Request>(version: u8, body: Bytes) {
 fuzz_target!(|data: &[u8]| {
     let Some((&[api, version], body)) = data.split_first_chunk::<2>() else { return };
     let body = Bytes::copy_from_slice(body);
-    match api % 19 {
+    match api % 27 {
         0 => decode::<ApiVersionsRequest>(version, body),
         1 => decode::<CreatePartitionsRequest>(version, body),
         2 => decode::<CreateTopicsRequest>(version, body),
@@ -39,6 +42,14 @@ fuzz_target!(|data: &[u8]| {
         16 => decode::<ShareGroupDescribeRequest>(version, body),
         17 => decode::<DescribeShareGroupOffsetsRequest>(version, body),
         18 => decode::<AlterShareGroupOffsetsRequest>(version, body),
+        19 => decode::<DeleteTopicsRequest>(version, body),
+        20 => decode::<DescribeAclsRequest>(version, body),
+        21 => decode::<CreateAclsRequest>(version, body),
+        22 => decode::<DeleteAclsRequest>(version, body),
+        23 => decode::<DescribeClientQuotasRequest>(version, body),
+        24 => decode::<AlterClientQuotasRequest>(version, body),
+        25 => decode::<DescribeUserScramCredentialsRequest>(version, body),
+        26 => decode::<IncrementalAlterConfigsRequest>(version, body),
         _ => decode::<OffsetForLeaderEpochRequest>(version, body),
     }
 });

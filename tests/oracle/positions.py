@@ -21,9 +21,23 @@ import common
 
 #: A bound for everything.
 SECONDS = 60
-NOT_YET = [
+#: What a coordinator says that is still to be elected, or to read what it looks after.
+NOT_YET = (
     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-]
+    KafkaError._WAIT_COORD,
+)
+
+
+def patiently(ask):
+    """Asks a coordinator again until it is there."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def consumer(bootstrap, group, protocol="classic"):
@@ -43,28 +57,16 @@ def commit(bootstrap, group, topic, *positions):
         partition, offset, *metadata = position.split(":")
         more = {"metadata": metadata[0]} if metadata else {}
         offsets.append(TopicPartition(topic, int(partition), int(offset), **more))
-    for done in client.commit(offsets=offsets, asynchronous=False):
+    for done in patiently(lambda: client.commit(offsets=offsets, asynchronous=False)):
         if done.error:
             sys.exit(f"{done.topic}-{done.partition}: {done.error}")
     client.close()
 
 
-def ask(client, places):
-    """librdkafka gives up where a broker has just made its topic of positions."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            return client.committed(places, timeout=20)
-        except KafkaException as error:
-            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
 def committed(bootstrap, group, topic, partitions):
     client = consumer(bootstrap, group)
     wanted = [TopicPartition(topic, partition) for partition in range(int(partitions))]
-    found = ask(client, wanted)
+    found = patiently(lambda: client.committed(wanted, timeout=20))
     client.close()
     return {one.partition: [one.offset, one.metadata or ""] for one in found if one.offset >= 0}
 
@@ -75,7 +77,7 @@ def follow(bootstrap, target, group, topic, mirrored, offset):
     begun = time.monotonic()
     found = None
     while time.monotonic() < begun + SECONDS:
-        found = ask(client, [TopicPartition(mirrored, 0)])[0].offset
+        found = patiently(lambda: client.committed([TopicPartition(mirrored, 0)], timeout=20))[0].offset
         if found == int(offset):
             client.close()
             return time.monotonic() - begun

@@ -1,4 +1,5 @@
-//! A bad link: a TCP proxy on loopback that delays, throttles, holds or cuts. Knows bytes only.
+//! A bad link: a TCP proxy on loopback that delays, throttles, holds or cuts, and counts the frames that clients send:
+//! four bytes of length and so many bytes, as Kafka's requests are. Beyond that it knows bytes only.
 //!
 //! Bytes wait in a queue with the time they are due, so a delay costs no bandwidth: what a sender may have under
 //! way is bounded by [`QUEUE_BYTES`] a direction, as by the buffers of a long link.
@@ -6,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +37,7 @@ struct Shared {
     link: Mutex<Link>,
     changed: Condvar,
     open: Mutex<Vec<TcpStream>>,
+    requests: AtomicU64,
 }
 
 /// A running proxy; it refuses everything when dropped.
@@ -53,6 +56,7 @@ impl Proxy {
             link: Mutex::new(link),
             changed: Condvar::new(),
             open: Mutex::new(Vec::new()),
+            requests: AtomicU64::new(0),
         });
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
@@ -77,6 +81,12 @@ impl Proxy {
         if link.cut {
             self.close_all();
         }
+    }
+
+    /// The frames that clients sent so far, on all connections.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
     }
 
     /// Closes every open connection once; new ones may be made.
@@ -106,8 +116,8 @@ fn serve(shared: &Arc<Shared>, client: TcpStream) -> Result<()> {
         stream.set_nodelay(true)?;
         lock(&shared.open).push(stream.try_clone()?);
     }
-    direction(shared, client.try_clone()?, upstream.try_clone()?);
-    direction(shared, upstream, client);
+    direction(shared, client.try_clone()?, upstream.try_clone()?, Some(Frames::default()));
+    direction(shared, upstream, client, None);
     Ok(())
 }
 
@@ -125,12 +135,43 @@ struct QueueState {
     ended: bool,
 }
 
-fn direction(shared: &Arc<Shared>, from: TcpStream, to: TcpStream) {
+/// Where one direction of a connection is between frames.
+#[derive(Default)]
+struct Frames {
+    length: Vec<u8>,
+    /// Bytes of the present frame still to come.
+    left: usize,
+}
+
+impl Frames {
+    /// Counts the frames that begin in these bytes.
+    fn count(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut begun = 0;
+        while !bytes.is_empty() {
+            if self.left == 0 {
+                self.length.push(bytes[0]);
+                bytes = &bytes[1..];
+                if let Ok(length) = <[u8; 4]>::try_from(self.length.as_slice()) {
+                    self.left = u32::from_be_bytes(length) as usize;
+                    self.length.clear();
+                    begun += 1;
+                }
+            } else {
+                let here = self.left.min(bytes.len());
+                self.left -= here;
+                bytes = &bytes[here..];
+            }
+        }
+        begun
+    }
+}
+
+fn direction(shared: &Arc<Shared>, from: TcpStream, to: TcpStream, frames: Option<Frames>) {
     let queue = Arc::new(Queue::default());
     let (reader, writer) = (Arc::clone(&queue), queue);
     let (for_reader, for_writer) = (Arc::clone(shared), Arc::clone(shared));
     thread::spawn(move || {
-        read_into(&for_reader, &reader, from).ok();
+        read_into(&for_reader, &reader, from, frames).ok();
         lock(&reader.state).ended = true;
         reader.changed.notify_all();
     });
@@ -142,13 +183,16 @@ fn direction(shared: &Arc<Shared>, from: TcpStream, to: TcpStream) {
     });
 }
 
-fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream) -> Result<()> {
+fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream, mut frames: Option<Frames>) -> Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut free_at = Instant::now();
     loop {
         let count = from.read(&mut buffer)?;
         if count == 0 {
             return Ok(());
+        }
+        if let Some(frames) = &mut frames {
+            shared.requests.fetch_add(frames.count(&buffer[..count]), Ordering::Relaxed);
         }
         let link = *lock(&shared.link);
         let now = Instant::now();
@@ -234,6 +278,15 @@ mod tests {
         writer.join().unwrap();
         assert!(received.iter().all(|byte| *byte == 7));
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn frames_are_counted_however_they_arrive() {
+        let bytes = [0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 1, 9];
+        for piece in 1..bytes.len() {
+            let mut frames = Frames::default();
+            assert_eq!(bytes.chunks(piece).map(|part| frames.count(part)).sum::<u64>(), 3, "{piece}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 mod round;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,16 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::checkpoints::Checkpoints;
+use super::map::Translation;
 use super::mm2_syncs::Mm2Syncs;
 use super::records::Checkpoint;
 use crate::clients::cluster;
 use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
 use crate::error::chain;
+use crate::ids::SourceOffset;
 use crate::jobs::JobContext;
 use crate::plan::{CheckpointPlan, FlowPlan};
+use crate::status::PartitionStatus;
 use watch::Watch;
 
 /// Requests about groups under way at once to one broker: positions are set group by group, which over a long link would
@@ -32,6 +35,8 @@ const IN_FLIGHT: usize = 20;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Groups that moved are gathered for so long before they are looked at.
 const GATHER: Duration = Duration::from_millis(300);
+/// How often it is looked whether the mirror caught up with groups.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long the last round may take when the flow stops.
 const LAST_ROUND: Duration = Duration::from_secs(10);
 /// How long the last round waits for what is in flight.
@@ -74,6 +79,8 @@ struct GroupsJob {
     groups: BTreeSet<Arc<str>>,
     /// The share groups among the source's groups.
     shares: BTreeSet<Arc<str>>,
+    /// Groups at records of the source that were not mirrored when they were last looked at, and those positions.
+    behind: HashMap<Arc<str>, Vec<(Arc<PartitionStatus>, SourceOffset)>>,
     told: Told,
 }
 
@@ -97,8 +104,12 @@ impl Told {
 /// Which groups a round is about.
 #[derive(Debug, Clone)]
 enum Which {
+    /// All that are known.
     All,
-    These(BTreeSet<Arc<str>>),
+    /// Those that moved.
+    Moved(BTreeSet<Arc<str>>),
+    /// Those that the mirror caught up with since.
+    CaughtUp(BTreeSet<Arc<str>>),
 }
 
 impl GroupsJob {
@@ -114,6 +125,7 @@ impl GroupsJob {
             syncs: Mm2Syncs::default(),
             groups: BTreeSet::new(),
             shares: BTreeSet::new(),
+            behind: HashMap::new(),
             told: Told::default(),
             context,
         }
@@ -207,21 +219,40 @@ impl GroupsJob {
         let mut positions = turns(sync.group_offsets.map(|plan| plan.every));
         let (emits, sets) = (sync.checkpoints.is_some(), sync.group_offsets.is_some());
         let refreshes = sync.refresh_groups.is_some();
+        let mut behind = turns(Some(LOOK_AGAIN));
         self.prepare().await;
-        self.list().await;
+        while !self.list().await {
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
         refresh.reset();
         loop {
             tokio::select! {
-                _ = refresh.tick(), if refreshes => self.list().await,
+                _ = refresh.tick(), if refreshes => if !self.list().await {
+                    refresh.reset_after(PAUSE_AFTER_FAILURE);
+                },
+                _ = behind.tick(), if sets && !self.behind.is_empty() => {
+                    let caught_up = self.caught_up();
+                    self.round(Which::CaughtUp(caught_up), false, true).await;
+                }
                 _ = checkpoints.tick(), if emits => self.round(Which::All, true, false).await,
                 _ = positions.tick(), if sets => self.round(Which::All, false, true).await,
                 moved = watch.moved(GATHER) => {
                     let moved: BTreeSet<_> = moved.into_iter().filter(|group| self.takes(group)).collect();
-                    self.groups.extend(moved.iter().cloned());
-                    self.round(Which::These(moved), true, true).await;
+                    let room = GROUPS_MAX.saturating_sub(self.groups.len());
+                    self.groups.extend(moved.iter().take(room).cloned());
+                    self.round(Which::Moved(moved), true, true).await;
                 }
             }
         }
+    }
+
+    /// The groups whose positions are all mirrored now.
+    fn caught_up(&self) -> BTreeSet<Arc<str>> {
+        let is_passed = |(status, at): &(Arc<PartitionStatus>, SourceOffset)| {
+            !matches!(status.translate(*at), Translation::Behind { .. })
+        };
+        let caught_up = self.behind.iter().filter(|(_, positions)| positions.iter().all(is_passed));
+        caught_up.map(|(group, _)| Arc::clone(group)).collect()
     }
 
     fn takes(&self, group: &str) -> bool {
@@ -238,7 +269,7 @@ impl GroupsJob {
                 self.prepare().await;
             }
             if self.groups.is_empty() {
-                self.list().await;
+                let _ = self.list().await;
             }
             self.round(Which::All, true, true).await;
         };
@@ -250,13 +281,14 @@ impl GroupsJob {
         }
     }
 
-    /// Looks which groups there are. Those that are only there for a part of the list stay known.
-    async fn list(&mut self) {
+    /// Looks which groups there are; `false` if that cannot be known now. Of an incomplete list nothing is taken away.
+    async fn list(&mut self) -> bool {
         let listing = match list_groups(&self.source).await {
             Ok(listing) => listing,
             Err(error) => {
                 let text = format!("groups cannot be listed: {}; will be tried again", chain(&error));
-                return self.told.warn(&self.flow, text);
+                self.told.warn(&self.flow, text);
+                return false;
             }
         };
         let whole = listing.incomplete.is_none();
@@ -282,6 +314,7 @@ impl GroupsJob {
             info!(flow = self.flow, groups, share_groups = shares, "groups found at the source");
         }
         (self.groups, self.shares) = (groups, shares);
+        true
     }
 }
 

@@ -1,13 +1,15 @@
 //! Where the groups of a flow stand on both sides, and setting one of them by hand. Works beside a running mirror and
 //! without one: it reads the map that is kept on the target, which is as old as the flow's last flush.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kmirror_protocol::client::groups::{
-    CommittedOffset, DescribedGroup, GroupKind, GroupState, commit_offsets, committed_offsets,
-    describe_groups, list_groups, set_share_starts, share_starts,
+    CommittedOffset, GroupKind, GroupState, commit_offsets, committed_offsets, describe_groups, list_groups,
+    set_share_starts, share_starts,
 };
 use kmirror_protocol::client::offsets::{OffsetSpec, list_offsets};
 use kmirror_protocol::client::{ClientError, Cluster, Topics, consume};
@@ -23,6 +25,7 @@ use super::store::read_maps;
 use crate::clients::cluster;
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::plan::FlowPlan;
+pub use report::{Applied, GroupReport, GroupsReport, Position};
 
 /// Requests about groups under way at once to one broker.
 const IN_FLIGHT: usize = 20;
@@ -55,79 +58,6 @@ pub enum SurveyError {
         /// The group.
         group: Arc<str>,
     },
-}
-
-/// The groups of a flow.
-#[derive(Debug)]
-pub struct GroupsReport {
-    /// Those with a position in a topic that is mirrored, in the order of their ids.
-    pub groups: Vec<GroupReport>,
-    /// What may be missing from the list, and why.
-    pub notes: Vec<String>,
-}
-
-/// One group.
-#[derive(Debug)]
-pub struct GroupReport {
-    /// Its id, on both sides.
-    pub group: Arc<str>,
-    /// Its kind at the source.
-    pub kind: GroupKind,
-    /// Its state at the source.
-    pub source_state: GroupState,
-    /// What it is at the target; none where that may not be known.
-    pub target: Option<DescribedGroup>,
-    /// Where it stands, partition by partition.
-    pub positions: Vec<Position>,
-}
-
-/// Where a group stands in a partition.
-#[derive(Debug)]
-pub struct Position {
-    /// The partition at the source.
-    pub partition: SourcePartition,
-    /// Where the group stands there.
-    pub source: SourceOffset,
-    /// The end of the source's log.
-    pub source_end: Option<i64>,
-    /// What the group wrote beside its position.
-    pub metadata: Arc<str>,
-    /// The topic at the target.
-    pub target_topic: Arc<str>,
-    /// Where that position lies there.
-    pub located: Located,
-    /// Where the group stands at the target.
-    pub target_committed: Option<i64>,
-    /// The first offset of the target's log.
-    pub target_start: Option<i64>,
-}
-
-impl Position {
-    /// How many source offsets the group has not read yet.
-    pub fn lag(&self) -> Option<i64> {
-        Some((self.source_end? - self.source.0).max(0))
-    }
-
-    /// How many target offsets would be read again if the group moved over now: from where it stands at the target, or
-    /// else from the first record there, up to where it stands at the source. Negative for what would be left out.
-    pub fn read_again(&self) -> Option<i64> {
-        let committed = self.target_committed.filter(|offset| *offset >= 0);
-        let begins =
-            committed.map_or(self.target_start, |offset| Some(offset.max(self.target_start.unwrap_or(0))))?;
-        let stands = self.located.target()?.0.max(self.target_start.unwrap_or(0));
-        Some(stands - begins)
-    }
-}
-
-/// What became of setting a group at the target.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// Positions that were set.
-    pub set: Vec<(Arc<str>, i32, i64)>,
-    /// Positions that were refused, and why.
-    pub refused: Vec<(Arc<str>, i32, ErrorCode)>,
-    /// Why none was to be set.
-    pub left_alone: Option<String>,
 }
 
 /// Looks where the groups of a flow stand: those that `groups` takes, or only the one named, whatever `groups` says.
@@ -250,8 +180,9 @@ impl<'a> Surveyor<'a> {
                 listed.get(&group).copied().unwrap_or((GroupKind::Unknown, GroupState::Untold));
             match answer {
                 Ok(positions) => {
-                    let positions: Vec<Position> =
+                    let mut positions: Vec<Position> =
                         positions.iter().filter_map(|one| self.position(one)).collect();
+                    positions.sort_by(|a, b| a.partition.cmp(&b.partition));
                     if !positions.is_empty() {
                         groups.push(GroupReport { group, kind, source_state, target: None, positions });
                     }

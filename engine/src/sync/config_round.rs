@@ -1,6 +1,6 @@
 //! One round of topic settings: asks both sides for the topics being mirrored and sends what differs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kmirror_protocol::client::Cluster;
@@ -12,6 +12,9 @@ use super::configs::{self, Difference};
 use super::job::{Round, SyncError};
 use super::told::Told;
 use crate::jobs::JobContext;
+
+/// A topic with changes of its settings.
+type TopicChanges = (Arc<str>, Vec<ConfigChange>);
 
 /// How many topics are compared at a time: the settings of so many are in memory.
 const TOPICS_AT_ONCE: usize = 200;
@@ -30,6 +33,8 @@ pub(super) struct Configs {
     refused: HashMap<Arc<str>, Vec<ConfigChange>>,
     /// Rights that are missing, by right and cluster.
     lacking: BTreeMap<(&'static str, Arc<str>), Lacking>,
+    /// Settings that the target does not know.
+    unknown: BTreeSet<Arc<str>>,
 }
 
 impl Round for Configs {
@@ -41,10 +46,12 @@ impl Round for Configs {
         self.refused.retain(|topic, _| topics.contains_key(topic));
         let pairs: Vec<(Arc<str>, Arc<str>)> = topics.into_iter().collect();
         self.lacking.clear();
+        self.unknown.clear();
         for part in pairs.chunks(TOPICS_AT_ONCE) {
             self.compare(context, part).await?;
         }
         self.tell_rights(context);
+        self.tell_unknown(context);
         Ok(())
     }
 }
@@ -80,7 +87,7 @@ impl Configs {
             let Some((source, target)) = both else { continue };
             let wanted = configs::wanted(source, &context.plan.config_filter);
             let difference = configs::difference(wanted, target, context.plan.on_refused.raises_limit);
-            let left = self.without_refused(context, target_topic, difference);
+            let left = self.without_refused(target_topic, difference);
             if !left.is_empty() {
                 changes.push((Arc::clone(target_topic), left));
             }
@@ -113,94 +120,104 @@ impl Configs {
     }
 
     /// The changes that are worth sending: not those that the target does not know or has refused before.
-    fn without_refused(
-        &mut self,
-        context: &JobContext,
-        topic: &Arc<str>,
-        difference: Difference,
-    ) -> Vec<ConfigChange> {
-        for unknown in &difference.unknown {
-            if self.told.is_news(&format!("unknown {}", unknown.name)) {
-                let (flow, setting) = (context.plan.name(), &*unknown.name);
-                info!(flow, setting, "not kept in step: the target's topics have no such setting");
-            }
-        }
+    fn without_refused(&mut self, topic: &Arc<str>, difference: Difference) -> Vec<ConfigChange> {
+        self.unknown.extend(difference.unknown.into_iter().map(|one| one.name));
         let Some(refused) = self.refused.get_mut(topic) else { return difference.changes };
         refused.retain(|one| difference.changes.contains(one));
         difference.changes.into_iter().filter(|one| !refused.contains(one)).collect()
     }
 
-    async fn apply(
-        &mut self,
-        context: &JobContext,
-        changes: Vec<(Arc<str>, Vec<ConfigChange>)>,
-    ) -> Result<(), SyncError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
+    /// Sends changes. Of those that the target refuses it finds out which, with one topic for all that have the same.
+    async fn apply(&mut self, context: &JobContext, mut open: Vec<TopicChanges>) -> Result<(), SyncError> {
         let target = &context.clients.target_admin;
-        let answers = match admin::alter_topic_configs(target, &changes).await {
-            Ok(answers) => answers,
-            Err(error) if error.is_absent_api() => {
-                if self.told.is_news("too old") {
-                    let flow = context.plan.name();
-                    warn!(
-                        flow,
-                        "cluster {} has no IncrementalAlterConfigs (Kafka 2.3): settings are not kept in step",
-                        target.alias()
-                    );
+        while !open.is_empty() {
+            let answers = match admin::alter_topic_configs(target, &open).await {
+                Ok(answers) => answers,
+                Err(error) if error.is_absent_api() => {
+                    self.tell_too_old(context, target);
+                    return Ok(());
                 }
-                return Ok(());
+                Err(error) => return Err(error.into()),
+            };
+            let mut refused = Vec::new();
+            for ((topic, answer), (_, changes)) in answers.into_iter().zip(open) {
+                match answer {
+                    Ok(()) => tell_changes(context, &topic, &changes),
+                    Err(fault) if is_refusal(&fault) => refused.push((topic, changes, fault)),
+                    Err(fault) if fault.code == ErrorCode::TopicAuthorizationFailed => {
+                        self.lacks("ALTER_CONFIGS", target, topic);
+                    }
+                    Err(fault) => {
+                        self.warn(context, &topic, &format!("its settings cannot be changed: {fault}"))
+                    }
+                }
             }
-            Err(error) => return Err(error.into()),
-        };
-        for ((topic, answer), (_, wanted)) in answers.into_iter().zip(changes) {
-            match answer {
-                Ok(()) => tell_changes(context, &topic, &wanted),
-                Err(fault) if fault.code == ErrorCode::TopicAuthorizationFailed => {
-                    self.lacks("ALTER_CONFIGS", target, topic);
+            let mut refused = refused.into_iter();
+            let Some((topic, changes, fault)) = refused.next() else { break };
+            let bad = self.one_by_one(context, &topic, changes, fault).await?;
+            open = Vec::new();
+            for (topic, mut changes, _) in refused {
+                let (left_out, left): (Vec<_>, Vec<_>) = changes.drain(..).partition(|one| bad.contains(one));
+                self.refused.entry(Arc::clone(&topic)).or_default().extend(left_out);
+                if !left.is_empty() {
+                    open.push((topic, left));
                 }
-                Err(fault) if is_refusal(&fault) => {
-                    self.apply_one_by_one(context, &topic, wanted, fault).await?;
-                }
-                Err(fault) => self.warn(context, &topic, &format!("its settings cannot be changed: {fault}")),
             }
         }
         Ok(())
     }
 
-    /// The target refused some of the changes: those are found, named once and left out.
-    async fn apply_one_by_one(
+    /// Sends the changes of a topic each by itself; those that are refused are named and left out from now on.
+    async fn one_by_one(
         &mut self,
         context: &JobContext,
         topic: &Arc<str>,
         changes: Vec<ConfigChange>,
         fault: TopicFault,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Vec<ConfigChange>, SyncError> {
         let single = changes.len() == 1;
+        let mut bad = Vec::new();
         for change in changes {
-            let one = vec![change.clone()];
-            let refused = if single {
-                Some(fault.clone())
+            let one = [(Arc::clone(topic), vec![change])];
+            let answer = if single {
+                Err(fault.clone())
             } else {
-                let target = &context.clients.target_admin;
-                let answers = admin::alter_topic_configs(target, &[(Arc::clone(topic), one.clone())]).await?;
-                answers.into_iter().next().and_then(|(_, answer)| answer.err())
+                let answers = admin::alter_topic_configs(&context.clients.target_admin, &one).await?;
+                answers.into_iter().next().map_or(Ok(()), |(_, answer)| answer)
             };
-            match refused {
-                None => tell_changes(context, topic, &one),
-                Some(fault) => {
-                    let setting = shown(&change);
-                    warn!(
-                        flow = context.plan.name(),
-                        topic = &**topic,
-                        "the target refuses {setting}: {fault}"
-                    );
-                    self.refused.entry(Arc::clone(topic)).or_default().push(change);
+            let [(_, one)] = one;
+            match answer {
+                Ok(()) => tell_changes(context, topic, &one),
+                Err(fault) if is_refusal(&fault) => {
+                    self.tell_refusal(context, topic, &one, &fault);
+                    bad.extend(one);
                 }
+                Err(fault) => self.warn(context, topic, &format!("its settings cannot be changed: {fault}")),
             }
         }
-        Ok(())
+        self.refused.entry(Arc::clone(topic)).or_default().extend(bad.iter().cloned());
+        Ok(bad)
+    }
+
+    /// What the target refuses for one topic it mostly refuses for all: that is told once.
+    fn tell_refusal(&self, context: &JobContext, topic: &str, changes: &[ConfigChange], fault: &TopicFault) {
+        for change in changes.iter().filter(|one| !self.refused.values().any(|known| known.contains(one))) {
+            let setting = shown(change);
+            warn!(
+                flow = context.plan.name(),
+                topic, "not kept in step: the target refuses {setting}: {fault}"
+            );
+        }
+    }
+
+    fn tell_too_old(&mut self, context: &JobContext, target: &Cluster) {
+        if self.told.is_news("too old") {
+            let (flow, alias) = (context.plan.name(), target.alias());
+            warn!(
+                flow,
+                "cluster {alias} is too old for IncrementalAlterConfigs (Kafka 2.3): settings are not kept in step"
+            );
+        }
     }
 
     fn warn(&mut self, context: &JobContext, topic: &str, what: &str) {
@@ -212,6 +229,16 @@ impl Configs {
     fn lacks(&mut self, right: &'static str, cluster: &Cluster, topic: Arc<str>) {
         let key = (right, Arc::clone(cluster.alias()));
         self.lacking.entry(key).or_insert(Lacking { topics: 0, such_as: topic }).topics += 1;
+    }
+
+    fn tell_unknown(&mut self, context: &JobContext) {
+        let settings = self.unknown.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+        if !settings.is_empty() && self.told.is_news(&settings) {
+            info!(
+                flow = context.plan.name(),
+                settings, "not kept in step: the target's topics have no such settings"
+            );
+        }
     }
 
     /// One line for all topics that lack the same right.

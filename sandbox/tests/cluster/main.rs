@@ -5,6 +5,7 @@
 
 mod brokers;
 mod direct;
+mod groups;
 mod hostile;
 mod link;
 mod scripts;

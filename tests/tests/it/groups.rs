@@ -29,7 +29,7 @@ pub(crate) fn commit(cluster: &KafkaCluster, group: &str, topic: &str, positions
 }
 
 /// Where a group stands, and what it wrote there, by partition.
-fn committed(cluster: &KafkaCluster, group: &str, topic: &str) -> BTreeMap<String, (i64, String)> {
+pub(crate) fn committed(cluster: &KafkaCluster, group: &str, topic: &str) -> BTreeMap<String, (i64, String)> {
     let told = ask(cluster, &["committed", group, topic, "3"]);
     let place = |place: &Value| (place[0].as_i64().unwrap(), place[1].as_str().unwrap().to_owned());
     told.as_object().unwrap().iter().map(|(index, one)| (index.clone(), place(one))).collect()
@@ -84,7 +84,7 @@ fn with_groups(properties: Properties, groups: &str) -> Properties {
 }
 
 /// Runs `groups` or `translate` with `--json`, and expects this exit code.
-fn report(command: &str, properties: &Properties, options: &[&str], code: i32) -> Value {
+pub(crate) fn report(command: &str, properties: &Properties, options: &[&str], code: i32) -> Value {
     let file = properties.write(&scratch(command).unwrap()).unwrap();
     let file = file.display().to_string();
     let finished = kmirror::finish(&[&[command, &file, "--json"], options].concat(), SOON).unwrap();

@@ -42,10 +42,11 @@ fn said(mirror: &Process, words: &[&str]) -> usize {
 
 #[test]
 fn sync_topic_configs() {
-    let topics = ["configs.altered", "configs.refused", "configs.later"];
+    let topics = ["configs.altered", "configs.refused", "configs.later", "configs.refused-too"];
     create(topics[0], 1, &["delete.retention.ms=1000", "retention.bytes=1000"]);
     create(topics[1], 1, &[]);
     create(topics[2], 1, &[]);
+    create(topics[3], 1, &[]);
     let mirror = kmirror::start_run(&often("c", "configs\\\\..*"), &[]).unwrap();
     wait_for(&mirror, "c.configs.altered", &[("retention.bytes", "1000")]);
 
@@ -56,8 +57,12 @@ fn sync_topic_configs() {
     wait_for(&mirror, "c.configs.altered", &both);
 
     // A value that the target (4.3.0) refuses is named once; the topic's other settings come all the same.
-    alter(&source().bootstrap(), topics[1], &["segment.bytes=20000", "retention.bytes=3000"]);
-    wait_for(&mirror, "c.configs.refused", &[("retention.bytes", "3000")]);
+    for topic in [topics[1], topics[3]] {
+        alter(&source().bootstrap(), topic, &["segment.bytes=20000", "retention.bytes=3000"]);
+    }
+    for topic in ["c.configs.refused", "c.configs.refused-too"] {
+        wait_for(&mirror, topic, &[("retention.bytes", "3000")]);
+    }
     for round in ["4000", "5000"] {
         alter(&source().bootstrap(), topics[2], &[&format!("retention.bytes={round}")]);
         wait_for(&mirror, "c.configs.later", &[("retention.bytes", round)]);

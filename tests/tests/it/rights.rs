@@ -57,9 +57,16 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Its settings differ, and may not be changed.
     oracle::create_topic(&admin(&target), "src.open", 1, 1, &[]).unwrap();
 
+    // A group that may be seen at the source, and not be touched at the target.
+    oracle::ask("positions", &[&admin(&source), "commit", "guarded", "open", "0:7"]).unwrap();
+    allow(&source, "GROUP", "guarded", &["DESCRIBE"]);
+
     let properties = Properties::between(("src", &source), ("dst", &target), "open, closed, unwritable")
         .with("src->dst.emit.heartbeats.enabled", "true")
-        .with("dst->src.emit.heartbeats.enabled", "true");
+        .with("dst->src.emit.heartbeats.enabled", "true")
+        .with("sync.group.offsets.enabled", "true")
+        .with("sync.group.offsets.interval.seconds", "1")
+        .with("emit.checkpoints.interval.seconds", "1");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
@@ -72,6 +79,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         "the right DESCRIBE on the cluster is missing on cluster src",
         "no heartbeats: topic heartbeats cannot be created on cluster src",
         "no heartbeats: topic heartbeats cannot be written (the right WRITE is missing for it): cluster dst",
+        "following __consumer_offsets takes the right READ for it on the source cluster src",
+        "checkpoints are not written: the right WRITE for src.checkpoints.internal is missing on cluster dst",
+        "groups are not set at the target: guarded; it takes the right READ for them on cluster dst",
     ] {
         crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
     }
@@ -80,10 +90,17 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     // Given the rights, it goes on by itself.
     allow(&source, "TOPIC", "closed", &["READ"]);
     allow(&target, "TOPIC", "src.*", &["READ", "WRITE"]);
+    allow(&target, "GROUP", "guarded", &["READ"]);
     for topic in ["src.closed", "src.unwritable"] {
         crate::fixture::eventually(topic, || held(topic) == 20);
     }
-    stop(&mirror);
+    let committed = || oracle::ask("positions", &[&admin(&target), "committed", "guarded", "src.open", "1"]);
+    crate::fixture::eventually("setting the group", || committed().unwrap()["0"][0] == 7);
+    // Each of these is said once, not at every round.
     let said = mirror.stdout() + &mirror.stderr();
-    assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");
+    for words in ["following __consumer_offsets", "groups are not set at the target"] {
+        assert_eq!(said.matches(words).count(), 1, "{words}");
+    }
+    assert_eq!(said.matches("no heartbeats").count(), 2, "at the source and at the target");
+    stop(&mirror);
 }

@@ -7,6 +7,7 @@ use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
 use crate::fixture::{many_processes, source_of, sync, target_of, verify};
+use crate::groups;
 use crate::mm2_suite::{Positions, checkpoints, commit, committed, group};
 
 /// Records of a round, and those of one partition.
@@ -64,7 +65,7 @@ impl Relay {
         oracle::create_topic(&source.bootstrap(), topic, PARTITIONS, 1, &[]).unwrap();
         let alias = format!("shared-{topic}");
         let properties = Properties::between((&alias, source), ("target", target), topic)
-            .with("groups", &group(&alias))
+            .with("groups", &format!("{}.*", group(&alias)))
             .with("emit.checkpoints.interval.seconds", "1")
             .with("sync.group.offsets.enabled", "true")
             .with("sync.group.offsets.interval.seconds", "1");
@@ -104,6 +105,28 @@ impl Relay {
         self.look(round, |stands| stands == at);
     }
 
+    /// Has a group come late, that stands in what MirrorMaker 2 mirrored and in what kmirror will mirror.
+    fn come_late(&self) {
+        commit(self.source, &self.late(), &self.topic, &[(0, 1000), (1, 2500), (2, 4000)]);
+    }
+
+    fn late(&self) -> String {
+        format!("{}-late", group(&self.alias))
+    }
+
+    /// What MirrorMaker 2 mirrored is known as well as its offset syncs tell, what kmirror mirrored exactly.
+    fn look_at_late(&self) {
+        let told = groups::report("groups", &self.properties, &[], 0);
+        let told = told["flows"][0]["groups"].as_array().unwrap().iter();
+        let late = told.into_iter().find(|one| one["group"] == self.late()).unwrap();
+        let positions = late["positions"].as_array().unwrap();
+        let known: Vec<&str> = positions.iter().map(|one| one["known"].as_str().unwrap()).collect();
+        assert_eq!(known, ["as-mirrormaker2", "exact", "exact"], "{positions:#?}");
+        let stands = committed(self.target, &self.late(), &self.mirrored);
+        assert!((900..=1000).contains(&stands[&0]), "offset.lag.max is 100: {stands:?}");
+        assert_eq!((stands[&1], stands[&2]), (self.exact(2500), self.exact(4000)));
+    }
+
     fn last_checkpoint(&self, partition: i32) -> Option<i64> {
         checkpoints(self.target, &self.alias, &self.mirrored, partition).last().map(|one| one.1)
     }
@@ -130,7 +153,9 @@ fn hand_over(version: Version, topic: &str, transactional: bool) {
     let _alone = many_processes();
     let mut relay = Relay::new(version, topic, transactional);
     relay.mirror_maker(version, 0);
+    relay.come_late();
     relay.kmirror(1);
+    relay.look_at_late();
     relay.mirror_maker(version, 2);
     relay.kmirror(3);
 }

@@ -44,8 +44,17 @@ type Positions = Vec<(Arc<str>, Vec<CommittedOffset>)>;
 /// A position and where it lies at the target.
 struct Placed {
     source: CommittedOffset,
+    status: Arc<PartitionStatus>,
     place: Place,
     located: Located,
+}
+
+impl Placed {
+    /// Whether the mirror will pass the position and has not passed it yet, as far as we know the source's log.
+    fn is_coming(&self) -> bool {
+        let is_there = self.source.offset <= self.status.high_watermark().0;
+        is_there && matches!(self.located, Located::Behind { .. })
+    }
 }
 
 impl GroupsJob {
@@ -54,12 +63,13 @@ impl GroupsJob {
         let emits = emits && self.context.plan.sync.checkpoints.is_some();
         let sets = sets && self.context.plan.sync.group_offsets.is_some();
         let all = matches!(which, Which::All);
+        let wait = if matches!(which, Which::CaughtUp(_)) { Duration::ZERO } else { MIRROR_WAIT };
         let groups: Vec<Arc<str>> = match which {
             Which::All => self.groups.iter().cloned().collect(),
-            Which::These(groups) => groups.into_iter().collect(),
+            Which::Moved(groups) | Which::CaughtUp(groups) => groups.into_iter().collect(),
         };
         for step in groups.chunks(GROUPS_PER_STEP) {
-            if let Err(error) = self.step(step, emits, sets).await {
+            if let Err(error) = self.step(step, wait, emits, sets).await {
                 let text = format!("positions of groups: {}; will be tried again", chain(&error));
                 self.told.warn(&self.flow, text);
             }
@@ -73,7 +83,13 @@ impl GroupsJob {
         }
     }
 
-    async fn step(&mut self, groups: &[Arc<str>], emits: bool, sets: bool) -> Result<(), ClientError> {
+    async fn step(
+        &mut self,
+        groups: &[Arc<str>],
+        wait: Duration,
+        emits: bool,
+        sets: bool,
+    ) -> Result<(), ClientError> {
         let mut read: Positions = Vec::with_capacity(groups.len());
         let mut refused = BTreeMap::new();
         for (group, answer) in committed_offsets(&self.source, groups).await? {
@@ -83,9 +99,19 @@ impl GroupsJob {
             }
         }
         self.tell_refused(&refused, "read at the source", "DESCRIBE", &Arc::clone(self.source.alias()));
-        let placed = self.place(read).await;
-        if emits {
-            self.emit(&placed).await?;
+        let placed = self.place(read, wait).await;
+        self.note_behind(groups, &placed);
+        if emits && let Err(error) = self.emit(&placed).await {
+            let (topic, on) = (&self.checkpoints_topic, self.target.alias());
+            let text = match error.code() {
+                Some(ErrorCode::TopicAuthorizationFailed) => {
+                    format!(
+                        "checkpoints are not written: the right WRITE for {topic} is missing on cluster {on}"
+                    )
+                }
+                _ => format!("checkpoints are not written: {}; will be tried again", chain(&error)),
+            };
+            self.told.warn(&self.flow, text);
         }
         if sets {
             self.set(&placed).await?;
@@ -93,8 +119,23 @@ impl GroupsJob {
         Ok(())
     }
 
+    /// Remembers what the mirror has not passed yet, to look again when it has.
+    fn note_behind(&mut self, looked_at: &[Arc<str>], placed: &[(Arc<str>, Vec<Placed>)]) {
+        for group in looked_at {
+            self.behind.remove(group);
+        }
+        for (group, placed) in placed {
+            let coming = placed.iter().filter(|one| one.is_coming());
+            let coming: Vec<_> =
+                coming.map(|one| (Arc::clone(&one.status), SourceOffset(one.source.offset))).collect();
+            if !coming.is_empty() {
+                self.behind.insert(Arc::clone(group), coming);
+            }
+        }
+    }
+
     /// Finds where positions lie at the target. Those of partitions that are not mirrored are left out.
-    async fn place(&self, positions: Positions) -> Vec<(Arc<str>, Vec<Placed>)> {
+    async fn place(&self, positions: Positions, wait: Duration) -> Vec<(Arc<str>, Vec<Placed>)> {
         let mirrored: Mirrored = self
             .context
             .status
@@ -102,13 +143,13 @@ impl GroupsJob {
             .into_iter()
             .map(|status| (status.source.clone(), status))
             .collect();
-        wait_for_mirror(&mirrored, &positions).await;
+        wait_for_mirror(&mirrored, &positions, wait).await;
         let place = |position: CommittedOffset| {
             let (partition, status) = find(&mirrored, &position)?;
             let at = SourceOffset(position.offset);
             let located = Located::find(status.translate(at), &self.syncs, &partition, at);
             let place = (Arc::clone(&status.target_topic), partition.partition);
-            Some(Placed { source: position, place, located })
+            Some(Placed { source: position, status: Arc::clone(status), place, located })
         };
         let groups = positions
             .into_iter()
@@ -230,7 +271,7 @@ impl GroupsJob {
             for (group, answer) in share_starts(&self.source, step).await? {
                 read.extend(answer.ok().map(|starts| (group, starts)));
             }
-            let placed = self.place(read).await;
+            let placed = self.place(read, Duration::ZERO).await;
             let idle = self.settable(placed.iter().map(|(group, _)| group), true).await?;
             let idle: Vec<Arc<str>> = idle.into_iter().collect();
             let mut current: HashMap<Arc<str>, Vec<CommittedOffset>> = HashMap::new();
@@ -313,7 +354,7 @@ fn find<'a>(
 
 /// Waits until the mirror passed the positions that the source's logs have, or for a second at most. A position beyond the
 /// end of its log, as far as we know that, is hardly waited for: what is not there will not be mirrored.
-async fn wait_for_mirror(mirrored: &Mirrored, positions: &Positions) {
+async fn wait_for_mirror(mirrored: &Mirrored, positions: &Positions, wait: Duration) {
     let begun = Instant::now();
     let mut open: Vec<(&Arc<PartitionStatus>, SourceOffset)> = positions
         .iter()
@@ -326,7 +367,7 @@ async fn wait_for_mirror(mirrored: &Mirrored, positions: &Positions) {
             let is_there = *at <= status.high_watermark() || waited < END_WAIT;
             is_there && matches!(status.translate(*at), Translation::Behind { .. })
         });
-        if open.is_empty() || waited >= MIRROR_WAIT {
+        if open.is_empty() || waited >= wait {
             return;
         }
         sleep(LOOK_EVERY).await;

@@ -1,0 +1,82 @@
+"""Many topics and groups, for measuring.
+
+scale.py BOOTSTRAP load TOPICS PARTITIONS GROUPS   creates topics scale-N with two records a partition, and groups scale-N
+                                                   that stand at the second record of all partitions of a topic
+scale.py BOOTSTRAP held PREFIX                     topics whose name begins so, and the offsets they hold together
+scale.py BOOTSTRAP checkpoints TOPIC               distinct keys in a topic of checkpoints
+"""
+
+import json
+import sys
+
+from confluent_kafka import (
+    Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import common
+
+AT_ONCE = 250
+
+
+def load(bootstrap, topics, partitions, groups):
+    topics, partitions, groups = int(topics), int(partitions), int(groups)
+    admin = AdminClient(common.client(bootstrap))
+    names = [f"scale-{number}" for number in range(topics)]
+    for begin in range(0, topics, AT_ONCE):
+        new = [NewTopic(name, num_partitions=partitions, replication_factor=1) for name in names[begin:begin + AT_ONCE]]
+        for future in admin.create_topics(new, request_timeout=60).values():
+            future.result()
+    producer = Producer(common.client(bootstrap, **{"linger.ms": 50, "queue.buffering.max.messages": 1000000}))
+    for name in names:
+        for partition in range(partitions):
+            for record in range(2):
+                producer.produce(name, f"record {record}".encode(), partition=partition)
+        producer.poll(0)
+    if producer.flush(120):
+        sys.exit("not all records were taken")
+    for begin in range(0, groups, AT_ONCE):
+        futures = []
+        for number in range(begin, min(begin + AT_ONCE, groups)):
+            places = [TopicPartition(names[number % topics], partition, 1) for partition in range(partitions)]
+            request = [ConsumerGroupTopicPartitions(f"scale-{number}", places)]
+            futures += admin.alter_consumer_group_offsets(request, request_timeout=60).values()
+        for future in futures:
+            future.result()
+    return {"topics": topics}
+
+
+def held(bootstrap, prefix):
+    consumer = Consumer(common.client(bootstrap, **{"group.id": "scale-held"}))
+    topics = {name: topic for name, topic in consumer.list_topics(timeout=60).topics.items() if name.startswith(prefix)}
+    offsets = 0
+    for name, topic in topics.items():
+        for partition in topic.partitions:
+            try:
+                first, end = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=30)
+                offsets += end - first
+            except KafkaException:
+                # Just created: whoever asks comes back.
+                break
+    consumer.close()
+    return {"topics": len(topics), "offsets": offsets}
+
+
+def checkpoints(bootstrap, topic):
+    consumer = Consumer(common.client(bootstrap, **{"group.id": "scale-checkpoints", "enable.partition.eof": True}))
+    if topic not in consumer.list_topics(timeout=60).topics:
+        return 0
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    keys = set()
+    while True:
+        message = consumer.poll(10)
+        if message is None or message.error():
+            break
+        keys.add(message.key())
+    consumer.close()
+    return len(keys)
+
+
+if __name__ == "__main__":
+    bootstrap, command, *arguments = sys.argv[1:]
+    print(json.dumps({"load": load, "held": held, "checkpoints": checkpoints}[command](bootstrap, *arguments)))
