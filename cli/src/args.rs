@@ -132,8 +132,8 @@ Examples:
   kmirror groups mm2.properties --json | jq '.flows[].groups[].positions[] | select(.read_again != 0)'
 
 READ AGAIN counts from where the group stands at the target, or from the first record there if it stands nowhere; it is
-negative for records that would be left out. What is known of offsets is as old as the flow's last flush
-(offset.flush.interval.ms). Writes nothing. Ends with 0, or with 3 when a flow's clusters could not be asked.")]
+negative for records that would be left out. What is known of offsets is at most five seconds old. Writes nothing.
+Ends with 0, or with 3 when a flow's clusters could not be asked.")]
     Groups {
         #[command(flatten)]
         file: FileArguments,
