@@ -108,7 +108,7 @@ fn a_map_at_its_limit_forgets_the_oldest() {
 }
 
 #[test]
-fn ten_million_segments_are_small() {
+fn ten_million_segments_are_small_and_soon_read() {
     let mut map = OffsetMap::new(20_000_000);
     for record in 0..10_000_000 {
         map.apply(dense(record * 3, 1, record));
@@ -116,7 +116,19 @@ fn ten_million_segments_are_small() {
     let (points, bytes) = map.size();
     assert_eq!(points, 10_000_000);
     assert!(bytes < 60 << 20, "{bytes}");
-    assert_eq!(at(&map, 3 * 7_654_321 + 1), exact(7_654_322));
+
+    let partition = SourcePartition { topic: "t".into(), partition: 0 };
+    let blocks = map.take_changes(None).unwrap().blocks.into_iter();
+    let kept: Vec<_> =
+        blocks.map(|(number, value)| snapshot::record(&partition, number, Some(value), 0)).collect();
+    let begun = std::time::Instant::now();
+    let mut read = KeptMaps::default();
+    kept.into_iter().for_each(|record| read.read(&record.key.unwrap(), record.value));
+    let (_, read) = read.maps(20_000_000).next().unwrap();
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    for map in [&map, &read.map] {
+        assert_eq!(at(map, 3 * 7_654_321 + 1), exact(7_654_322));
+    }
 }
 
 /// The same thing record by record.
