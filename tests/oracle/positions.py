@@ -4,6 +4,7 @@ positions.py BOOTSTRAP commit GROUP TOPIC PARTITION:OFFSET[:METADATA]...   sets 
 positions.py BOOTSTRAP committed GROUP TOPIC PARTITIONS                    tells them: {partition: [offset, metadata]}
 positions.py BOOTSTRAP follow TARGET GROUP TOPIC MIRRORED OFFSET           commits at one side, tells after how many seconds
                                                                         the other has it
+positions.py BOOTSTRAP follow-transaction (the same)                       commits in a transaction that stays open for a while
 positions.py BOOTSTRAP same TARGET GROUP TOPIC MIRRORED PARTITIONS         whether the group's next record is the same on both
                                                                         sides
 positions.py BOOTSTRAP next GROUP TOPIC PROTOCOL RECORDS                   joins, reads so many, commits, leaves; tells offsets
@@ -15,12 +16,14 @@ import signal
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 import common
 
 #: A bound for everything.
 SECONDS = 60
+#: How long a transaction stays open.
+OPEN_SECONDS = 2
 #: What a coordinator says that is still to be elected, or to read what it looks after.
 NOT_YET = (
     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -71,9 +74,22 @@ def committed(bootstrap, group, topic, partitions):
     return {one.partition: [one.offset, one.metadata or ""] for one in found if one.offset >= 0}
 
 
-def follow(bootstrap, target, group, topic, mirrored, offset):
+def commit_in_transaction(bootstrap, group, topic, position):
+    partition, offset = position.split(":")
+    client = consumer(bootstrap, group)
+    producer = Producer(common.client(bootstrap, **{"transactional.id": f"of {group}"}))
+    producer.init_transactions(SECONDS)
+    producer.begin_transaction()
+    position = TopicPartition(topic, int(partition), int(offset))
+    producer.send_offsets_to_transaction([position], client.consumer_group_metadata(), SECONDS)
+    time.sleep(OPEN_SECONDS)
+    producer.commit_transaction(SECONDS)
+    client.close()
+
+
+def follow(bootstrap, target, group, topic, mirrored, offset, how=commit):
     client = consumer(target, group)
-    commit(bootstrap, group, topic, f"0:{offset}")
+    how(bootstrap, group, topic, f"0:{offset}")
     begun = time.monotonic()
     found = None
     while time.monotonic() < begun + SECONDS:
@@ -83,6 +99,10 @@ def follow(bootstrap, target, group, topic, mirrored, offset):
             return time.monotonic() - begun
         time.sleep(0.05)
     sys.exit(f"{group} stands at {found}, not at {offset}, after {SECONDS} s")
+
+
+def follow_transaction(*arguments):
+    return follow(*arguments, how=commit_in_transaction)
 
 
 def record_at(bootstrap, topic, partition, offset):
@@ -143,7 +163,10 @@ def stay(bootstrap, group, topic, protocol):
 
 def main():
     bootstrap, what, *arguments = sys.argv[1:]
-    actions = {"commit": commit, "committed": committed, "follow": follow, "same": same, "next": next_records, "stay": stay}
+    actions = {
+        "commit": commit, "committed": committed, "follow": follow, "follow-transaction": follow_transaction,
+        "same": same, "next": next_records, "stay": stay,
+    }
     answer = actions[what](bootstrap, *arguments)
     if what != "stay":
         print(json.dumps(answer))

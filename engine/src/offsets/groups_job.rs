@@ -236,11 +236,16 @@ impl GroupsJob {
                 }
                 _ = checkpoints.tick(), if emits => self.round(Which::All, true, false).await,
                 _ = positions.tick(), if sets => self.round(Which::All, false, true).await,
-                moved = watch.moved(GATHER) => {
-                    let moved: BTreeSet<_> = moved.into_iter().filter(|group| self.takes(group)).collect();
+                found = watch.found(GATHER) => {
+                    if found.anew {
+                        let _ = self.list().await;
+                        self.round(Which::All, emits, sets).await;
+                    }
+                    let moved: BTreeSet<_> =
+                        found.moved.into_iter().filter(|group| self.takes(group)).collect();
                     let room = GROUPS_MAX.saturating_sub(self.groups.len());
                     self.groups.extend(moved.iter().take(room).cloned());
-                    self.round(Which::Moved(moved), true, true).await;
+                    self.round(Which::Moved(moved), emits, sets).await;
                 }
             }
         }

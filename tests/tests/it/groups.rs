@@ -42,8 +42,13 @@ fn stands(cluster: &KafkaCluster, group: &str, topic: &str) -> Option<i64> {
 
 /// Seconds until a position committed at the source stands at the target.
 fn follow(group: &str, topic: &str, mirrored: &str, offset: i64) -> f64 {
+    follow_as("follow", group, topic, mirrored, offset)
+}
+
+/// The same with a way to commit.
+fn follow_as(how: &str, group: &str, topic: &str, mirrored: &str, offset: i64) -> f64 {
     let (to, offset) = (target().bootstrap(), offset.to_string());
-    ask(source(), &["follow", &to, group, topic, mirrored, &offset]).as_f64().unwrap()
+    ask(source(), &[how, &to, group, topic, mirrored, &offset]).as_f64().unwrap()
 }
 
 /// Fails unless the group's next record is the same on both sides, in as many partitions.
@@ -163,6 +168,9 @@ fn positions_follow_within_seconds_and_never_go_back() {
         let took = follow(group, "follow", "fol.follow", offset);
         assert!(took < POSITIONS_WITHIN_SECONDS, "{group} at {offset} after {took} s\n{}", mirror.tail(20));
     }
+    // What a transaction commits counts when it ends.
+    let took = follow_as("follow-transaction", "follow-t", "follow", "fol.follow", 77);
+    assert!(took < POSITIONS_WITHIN_SECONDS, "in a transaction: after {took} s\n{}", mirror.tail(20));
     // Back at the source, and beyond the end: neither reaches the target.
     commit(source(), "follow-a", "follow", &["0:7"]);
     commit(source(), "follow-b", "follow", &["0:6000"]);

@@ -66,7 +66,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         .with("sync.group.offsets.interval.seconds", "1")
         .with("emit.checkpoints.interval.seconds", "1")
         .with("src->dst.emit.heartbeats.enabled", "true")
-        .with("dst->src.emit.heartbeats.enabled", "true");
+        .with("dst->src.emit.heartbeats.enabled", "true")
+        .with("kmirror.sync.topic.deletions", "on")
+        .with("kmirror.topic.deletion.grace.seconds", "0");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
@@ -101,6 +103,27 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     for words in ["following __consumer_offsets", "groups are not set at the target"] {
         assert_eq!(said.matches(words).count(), 1, "{words}");
     }
+
+    // A topic that may not be seen any more is not taken for one that was deleted.
+    let there = |topic: &str| oracle::topics(&admin(&target)).unwrap().contains_key(topic);
+    let rules = ["READ", "DESCRIBE", "DESCRIBE_CONFIGS"]
+        .map(|right| format!("TOPIC LITERAL open User:* * {right} ALLOW"));
+    let admin_of_source = admin(&source);
+    let arguments =
+        [&[admin_of_source.as_str(), "remove-acl"], &rules.each_ref().map(String::as_str)[..]].concat();
+    oracle::ask("admin", &arguments).unwrap();
+    crate::fixture::eventually("the topic out of sight", || {
+        let said = mirror.stdout() + &mirror.stderr();
+        said.lines().any(|line| line.contains("the source topic was deleted") && line.contains("\"open\""))
+    });
+    oracle::delete_topics(&admin_of_source, &["closed"]).unwrap();
+    crate::fixture::eventually("the right to delete", || {
+        (mirror.stdout() + &mirror.stderr())
+            .contains("the right DELETE is missing on 1 topics of cluster dst, such as src.closed")
+    });
+    allow(&target, "TOPIC", "src.*", &["DELETE"]);
+    crate::fixture::eventually("the deletion", || !there("src.closed"));
+    assert!(there("src.open") && there("src.unwritable"), "{}", mirror.tail(40));
     stop(&mirror);
     let said = mirror.stdout() + &mirror.stderr();
     assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");

@@ -18,7 +18,7 @@ use crate::offsets::offsets_topic::Moved;
 /// The topic where coordinators keep positions.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// The pause before the topic is looked for again: it is made with the first commit of a cluster.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Groups that wait to be looked at. Those beyond them wait for the next poll.
 const WAITING_MAX: usize = 100_000;
 
@@ -30,21 +30,35 @@ pub(super) struct Watch {
 
 #[derive(Default)]
 struct Waiting {
-    groups: Mutex<BTreeSet<Arc<str>>>,
+    found: Mutex<Found>,
     some: Notify,
 }
 
+/// What a watch found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Groups that moved.
+    pub(super) moved: BTreeSet<Arc<str>>,
+    /// The watch began anew: groups it knows nothing of may have moved before.
+    pub(super) anew: bool,
+}
+
 impl Waiting {
-    fn groups(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, group: Arc<str>) {
-        let mut groups = self.groups();
-        if groups.len() < WAITING_MAX {
-            groups.insert(group);
+        let mut found = self.found();
+        if found.moved.len() < WAITING_MAX {
+            found.moved.insert(group);
         }
-        drop(groups);
+        drop(found);
+        self.some.notify_one();
+    }
+
+    fn begins(&self) {
+        self.found().anew = true;
         self.some.notify_one();
     }
 }
@@ -60,13 +74,16 @@ impl Watch {
         Self { waiting, task }
     }
 
-    /// The groups that moved, gathered for a while; waits until there are some. Whoever gives up before loses none.
-    pub(super) async fn moved(&self, gather: Duration) -> BTreeSet<Arc<str>> {
-        while self.waiting.groups().is_empty() {
+    /// What was found, gathered for a while; waits until there is something. Whoever gives up before loses nothing.
+    pub(super) async fn found(&self, gather: Duration) -> Found {
+        while {
+            let found = self.waiting.found();
+            found.moved.is_empty() && !found.anew
+        } {
             self.waiting.some.notified().await;
         }
         tokio::time::sleep(gather).await;
-        std::mem::take(&mut *self.waiting.groups())
+        std::mem::take(&mut *self.waiting.found())
     }
 }
 
@@ -108,6 +125,7 @@ async fn follow(
 ) -> Result<std::convert::Infallible, ClientError> {
     let mut tail = Tail::begin(source, &Arc::from(OFFSETS_TOPIC)).await?;
     info!(flow, topic = OFFSETS_TOPIC, "watching groups");
+    waiting.begins();
     let mut moved = Moved::default();
     let mut failed = false;
     loop {
