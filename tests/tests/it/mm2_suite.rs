@@ -9,6 +9,7 @@ use kmirror_tests::oracle;
 use kmirror_tests::process::Process;
 
 use crate::fixture::{create, eventually, flow, produce, source, stop, sync, target};
+use crate::groups;
 
 /// Records a partition in each round.
 const ROUND: i64 = 400;
@@ -40,17 +41,14 @@ fn produce_round(topic: &str, partitions: i32, round: i64, more: &[&str]) {
 /// Puts a group that nobody is in to these positions.
 pub(crate) fn commit(cluster: &KafkaCluster, group: &str, topic: &str, positions: &[(i32, i64)]) {
     let positions: Vec<String> = positions.iter().map(|(at, offset)| format!("{at}:{offset}")).collect();
-    let bootstrap = cluster.bootstrap();
-    let mut arguments = vec![bootstrap.as_str(), "commit", group, topic];
-    arguments.extend(positions.iter().map(String::as_str));
-    oracle::ask("positions", &arguments).unwrap();
+    let positions: Vec<&str> = positions.iter().map(String::as_str).collect();
+    groups::commit(cluster, group, topic, &positions);
 }
 
 /// Where a group stands.
 pub(crate) fn committed(cluster: &KafkaCluster, group: &str, topic: &str) -> Positions {
-    let told = oracle::ask("positions", &[&cluster.bootstrap(), "committed", group, topic, "3"]).unwrap();
-    let by_partition = told.as_object().unwrap().iter();
-    by_partition.map(|(at, place)| (at.parse().unwrap(), place[0].as_i64().unwrap())).collect()
+    let stands = groups::committed(cluster, group, topic).into_iter();
+    stands.map(|(partition, (offset, _))| (partition.parse().unwrap(), offset)).collect()
 }
 
 /// Where a member began in each partition.
