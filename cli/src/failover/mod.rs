@@ -56,7 +56,7 @@ pub(crate) async fn failover(asked: &FailoverArguments, out: &mut impl Write) ->
 /// Moves back to the source of a flow: what the other cluster got meanwhile is brought there first.
 ///
 /// # Errors
-/// As [`failover`].
+/// As [`failover()`].
 pub(crate) async fn failback(asked: &FailoverArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     let Some(Directions { forth, back }) = directions(asked)? else { return Ok(Exit::Configuration) };
     // Nobody may have moved over by command: then the reverse flow does not know yet where it begins.
