@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kmirror_engine::config::mm2::FILE_BYTES_MAX;
 use kmirror_engine::config::problem::ConfigErrors;
 use kmirror_engine::config::properties;
-use kmirror_engine::plan::{Plan, PlanArgs};
+use kmirror_engine::plan::{FlowPlan, Plan, PlanArgs};
+use tracing::error;
 
 use crate::args::FileArguments;
 use crate::exit::Exit;
+use crate::tell_finding;
 
 /// Reads a plan. The inner result is about what the file says.
 ///
@@ -19,6 +21,38 @@ use crate::exit::Exit;
 /// When the file cannot be read.
 pub(crate) fn read_plan(arguments: &FileArguments) -> anyhow::Result<Result<Plan, ConfigErrors>> {
     read_plan_with(arguments, "")
+}
+
+/// Reads a plan and tells what is to be known about the file; where it is wrong, how the process ends.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn plan_or_exit(arguments: &FileArguments) -> anyhow::Result<Result<Plan, Exit>> {
+    Ok(match read_plan(arguments)? {
+        Ok(plan) => {
+            plan.findings.iter().for_each(tell_finding);
+            Ok(plan)
+        }
+        Err(errors) => {
+            errors.findings.iter().for_each(tell_finding);
+            errors.errors.iter().for_each(|one| error!("{one}"));
+            Err(exit_of(&errors))
+        }
+    })
+}
+
+/// The flow of that name, enabled or not, or else all that are enabled.
+///
+/// # Errors
+/// When the file has no such flow.
+pub(crate) fn chosen<'a>(plan: &'a Plan, name: Option<&str>) -> anyhow::Result<Vec<&'a FlowPlan>> {
+    let Some(name) = name else { return Ok(plan.enabled_flows().collect()) };
+    let named: Vec<&FlowPlan> = plan.flows.iter().filter(|flow| flow.name() == name).collect();
+    if named.is_empty() {
+        let known: Vec<String> = plan.flows.iter().map(FlowPlan::name).collect();
+        bail!("the file has no flow {name}; it has {}", known.join(", "));
+    }
+    Ok(named)
 }
 
 /// Reads a plan as if `lines` stood at the end of the file.

@@ -25,8 +25,7 @@ use anyhow::Context;
 use kmirror_engine::chain;
 use kmirror_engine::config::problem::{Finding, Severity};
 use kmirror_engine::offsets::topics::InternalTopic;
-use kmirror_engine::plan::Plan;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use args::{Arguments, Command, FileArguments, InternalArguments};
 use exit::Exit;
@@ -93,16 +92,9 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
 }
 
 fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
-    match file::read_plan(file)? {
-        Ok(plan) => {
-            tell(&plan);
-            block_on(run::run(plan, until_synced))
-        }
-        Err(errors) => {
-            errors.findings.iter().for_each(tell_finding);
-            errors.errors.iter().for_each(|one| error!("{one}"));
-            Ok(file::exit_of(&errors))
-        }
+    match file::plan_or_exit(file)? {
+        Ok(plan) => block_on(run::run(plan, until_synced)),
+        Err(exit) => Ok(exit),
     }
 }
 
@@ -128,10 +120,6 @@ fn block_on_threads<T>(threads: usize, work: impl Future<Output = T>) -> anyhow:
         .build()
         .context("no thread could be started")?;
     Ok(runtime.block_on(work))
-}
-
-fn tell(plan: &Plan) {
-    plan.findings.iter().for_each(tell_finding);
 }
 
 fn tell_finding(finding: &Finding) {

@@ -16,8 +16,8 @@ use tracing::{error, info, warn};
 
 use crate::args::FailoverArguments;
 use crate::exit::Exit;
-use crate::file::{exit_of, read_plan, read_plan_with};
-use crate::{run, tell, tell_finding};
+use crate::file::{plan_or_exit, read_plan_with};
+use crate::run;
 
 /// A mirror that runs writes heartbeats at least this often, if it writes any, with some patience.
 const HEARTBEATS_WITHIN_SECONDS: f64 = 5.0;
@@ -157,16 +157,11 @@ fn directions(asked: &FailoverArguments) -> anyhow::Result<Option<Directions>> {
     let Some((source, target)) = asked.flow.split_once("->") else {
         bail!("--flow takes two aliases with an arrow between them: A->B");
     };
-    match read_plan(&asked.file)? {
-        Ok(plan) => tell(&plan),
-        Err(errors) => {
-            errors.findings.iter().for_each(tell_finding);
-            errors.errors.iter().for_each(|one| error!("{one}"));
-            // What is wrong may be that nothing is enabled any more: then the flow is looked for all the same.
-            if exit_of(&errors) != Exit::Configuration {
-                return Ok(None);
-            }
-        }
+    // What is wrong may be that nothing is enabled any more: then the flow is looked for all the same.
+    if let Err(exit) = plan_or_exit(&asked.file)?
+        && exit != Exit::Configuration
+    {
+        return Ok(None);
     }
     let one_way = |source: &str, target: &str| -> anyhow::Result<Option<Plan>> {
         let lines = format!("{source}->{target}.enabled = true\n{target}->{source}.enabled = false\n");

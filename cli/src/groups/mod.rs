@@ -6,16 +6,15 @@ mod text;
 
 use std::io::Write;
 
-use anyhow::bail;
 use kmirror_engine::chain;
 use kmirror_engine::offsets::survey::{Applied, GroupsReport, apply, survey};
-use kmirror_engine::plan::{FlowPlan, Plan};
+use kmirror_engine::plan::FlowPlan;
 use tracing::error;
 
 use crate::args::FileArguments;
+use crate::block_on;
 use crate::exit::Exit;
-use crate::file::{exit_of, read_plan};
-use crate::{block_on, tell, tell_finding};
+use crate::file::{chosen, plan_or_exit};
 
 /// One flow's name, and its groups or why they are not known.
 struct Flow {
@@ -44,15 +43,10 @@ pub(crate) fn groups(
     json: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let plan = match read_plan(file)? {
+    let plan = match plan_or_exit(file)? {
         Ok(plan) => plan,
-        Err(errors) => {
-            errors.findings.iter().for_each(tell_finding);
-            errors.errors.iter().for_each(|one| error!("{one}"));
-            return Ok(exit_of(&errors));
-        }
+        Err(exit) => return Ok(exit),
     };
-    tell(&plan);
     let flows = chosen(&plan, asked.flow)?;
     let look = async {
         tokio::select! {
@@ -70,17 +64,6 @@ pub(crate) fn groups(
         error!(flow = flow.name, "{error}");
     }
     Ok(exit(&found))
-}
-
-/// The flow of that name, enabled or not, or else all that are enabled.
-fn chosen<'a>(plan: &'a Plan, name: Option<&str>) -> anyhow::Result<Vec<&'a FlowPlan>> {
-    let Some(name) = name else { return Ok(plan.enabled_flows().collect()) };
-    let named: Vec<&FlowPlan> = plan.flows.iter().filter(|flow| flow.name() == name).collect();
-    if named.is_empty() {
-        let known: Vec<String> = plan.flows.iter().map(FlowPlan::name).collect();
-        bail!("the file has no flow {name}; it has {}", known.join(", "));
-    }
-    Ok(named)
 }
 
 async fn look_at(flows: &[&FlowPlan], asked: &Asked<'_>) -> Vec<Flow> {

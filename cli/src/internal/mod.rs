@@ -14,8 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::args::InternalArguments;
 use crate::exit::Exit;
-use crate::file::{exit_of, read_plan};
-use crate::{tell, tell_finding};
+use crate::file::plan_or_exit;
 
 /// Writes the records and says how the process ends.
 ///
@@ -26,15 +25,10 @@ pub(crate) async fn show(
     arguments: &InternalArguments,
     mut out: impl Write + Send,
 ) -> anyhow::Result<Exit> {
-    let plan = match read_plan(&arguments.file)? {
+    let plan = match plan_or_exit(&arguments.file)? {
         Ok(plan) => plan,
-        Err(errors) => {
-            errors.findings.iter().for_each(tell_finding);
-            errors.errors.iter().for_each(|one| error!("{one}"));
-            return Ok(exit_of(&errors));
-        }
+        Err(exit) => return Ok(exit),
     };
-    tell(&plan);
     let mut exit = Exit::Success;
     for place in places(&plan, kind, arguments.flow.as_deref())? {
         info!(cluster = place.cluster.as_str(), topic = &*place.topic, "reading");

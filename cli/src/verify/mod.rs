@@ -8,18 +8,17 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
 use kmirror_engine::chain;
-use kmirror_engine::plan::{FlowPlan, Plan};
+use kmirror_engine::plan::FlowPlan;
 use kmirror_engine::verify::report::FlowReport;
 use kmirror_engine::verify::{Meter, Options};
 use tracing::error;
 
 use crate::args::{FileArguments, VerifyArguments};
+use crate::block_on_threads;
 use crate::exit::Exit;
-use crate::file::{exit_of, read_plan};
+use crate::file::{chosen, plan_or_exit};
 use crate::progress::Progress;
-use crate::{block_on_threads, tell, tell_finding};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -46,15 +45,10 @@ pub(crate) fn verify(
     json: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let plan = match read_plan(file)? {
+    let plan = match plan_or_exit(file)? {
         Ok(plan) => plan,
-        Err(errors) => {
-            errors.findings.iter().for_each(tell_finding);
-            errors.errors.iter().for_each(|one| error!("{one}"));
-            return Ok(exit_of(&errors));
-        }
+        Err(exit) => return Ok(exit),
     };
-    tell(&plan);
     let flows = chosen(&plan, what.flow.as_deref())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
     let VerifyArguments { topics, sample, from, to, .. } = what;
@@ -74,17 +68,6 @@ pub(crate) fn verify(
         error!("nothing was compared: no topic of the source is both mirrored and asked for");
     }
     Ok(exit)
-}
-
-/// The flow of that name, enabled or not, or else all that are enabled.
-fn chosen<'a>(plan: &'a Plan, name: Option<&str>) -> anyhow::Result<Vec<&'a FlowPlan>> {
-    let Some(name) = name else { return Ok(plan.enabled_flows().collect()) };
-    let named: Vec<&FlowPlan> = plan.flows.iter().filter(|flow| flow.name() == name).collect();
-    if named.is_empty() {
-        let known: Vec<String> = plan.flows.iter().map(FlowPlan::name).collect();
-        bail!("the file has no flow {name}; it has {}", known.join(", "));
-    }
-    Ok(named)
 }
 
 /// One flow after the other; none if a signal ended it.
