@@ -41,8 +41,8 @@ fn find_binary() -> Result<PathBuf> {
 pub struct Properties(String);
 
 impl Properties {
-    /// One flow `source->target` with topics chosen by `topics`, replication factor 1, no heartbeats, and everything
-    /// else as it comes.
+    /// One flow `source->target` with topics chosen by `topics`, replication factor 1, no heartbeats written or mirrored
+    /// (tests share clusters), and everything else as it comes.
     #[must_use]
     pub fn plain_flow(source: (&str, &str), target: (&str, &str), topics: &str) -> Self {
         let ((from, from_bootstrap), (to, to_bootstrap)) = (source, target);
@@ -52,7 +52,7 @@ impl Properties {
              replication.factor = 1\noffset.storage.replication.factor = 1\nstatus.storage.replication.factor = 1\n\
              config.storage.replication.factor = 1\noffset-syncs.topic.replication.factor = 1\n\
              checkpoints.topic.replication.factor = 1\nheartbeats.topic.replication.factor = 1\n\
-             emit.heartbeats.enabled = false\n"
+             emit.heartbeats.enabled = false\nheartbeats.replication.enabled = false\n"
         );
         Self(text)
     }

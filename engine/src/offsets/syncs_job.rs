@@ -22,6 +22,8 @@ use crate::plan::OffsetSyncPlan;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a failure, the pause before the next attempt.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// How long the last write may take when the flow stops.
+const LAST_WRITE: Duration = Duration::from_secs(10);
 /// Syncs written in one go.
 const RECORDS_PER_WRITE: usize = 4096;
 
@@ -54,10 +56,8 @@ pub(crate) async fn run(job: JobContext, plan: OffsetSyncPlan) {
             () = writer.turn() => {}
         }
     }
-    if writer.last_failure.is_none() {
-        writer.job.drained.cancelled().await;
-        let _ = tokio::time::timeout(PAUSE_AFTER_FAILURE, writer.write(true)).await;
-    }
+    writer.job.drained.cancelled().await;
+    let _ = tokio::time::timeout(LAST_WRITE, writer.write(true)).await;
 }
 
 struct Writer {

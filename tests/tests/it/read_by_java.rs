@@ -7,7 +7,7 @@ use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::process::run;
 
-use crate::fixture::{SOON, eventually, flow, many_processes, stop, wait_for};
+use crate::fixture::{SOON, eventually, many_processes, source, source_of, stop, wait_for};
 
 /// The lines of `kmirror checkpoints` and its like about the topics of one flow.
 pub(crate) fn lines(command: &str, properties: &Properties, flow: &str) -> Vec<String> {
@@ -65,6 +65,7 @@ fn heartbeats_checkpoints_and_offset_syncs() {
     let properties = Properties::between(("one", &one), ("other", &other), "orders")
         .with("one->other.emit.heartbeats.enabled", "true")
         .with("other->one.emit.heartbeats.enabled", "true")
+        .with("one->other.heartbeats.replication.enabled", "true")
         .with("emit.checkpoints.interval.seconds", "1");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     wait_for(&mirror, &one, "heartbeats", 2);
@@ -111,7 +112,9 @@ fn heartbeats_checkpoints_and_offset_syncs() {
 
 #[test]
 fn too_few_brokers_for_heartbeats_are_told_with_the_option() {
-    let properties = flow("beatless", "nothing")
+    // A cluster that no test writes heartbeats to.
+    let target = ("target", source_of(Version::V4_3_0));
+    let properties = Properties::between(("beatless", source()), target, "nothing")
         .with("beatless->target.emit.heartbeats.enabled", "true")
         .with("beatless->target.heartbeats.topic.replication.factor", "3");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
