@@ -17,6 +17,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import common
 
 AT_ONCE = 250
+#: Attempts to set a group.
+ROUNDS = 10
 
 
 def load(bootstrap, topics, partitions, groups):
@@ -35,14 +37,20 @@ def load(bootstrap, topics, partitions, groups):
         producer.poll(0)
     if producer.flush(120):
         sys.exit("not all records were taken")
-    for begin in range(0, groups, AT_ONCE):
-        futures = []
-        for number in range(begin, min(begin + AT_ONCE, groups)):
-            places = [TopicPartition(names[number % topics], partition, 1) for partition in range(partitions)]
-            request = [ConsumerGroupTopicPartitions(f"scale-{number}", places)]
-            futures += admin.alter_consumer_group_offsets(request, request_timeout=60).values()
-        for future in futures:
-            future.result()
+    left, rounds = list(range(groups)), 0
+    while left and rounds < ROUNDS:
+        # A broker that has just made its topic of positions takes none for a while.
+        failed = []
+        for begin in range(0, len(left), AT_ONCE):
+            futures = {}
+            for number in left[begin:begin + AT_ONCE]:
+                places = [TopicPartition(names[number % topics], partition, 1) for partition in range(partitions)]
+                request = [ConsumerGroupTopicPartitions(f"scale-{number}", places)]
+                (futures[number],) = admin.alter_consumer_group_offsets(request, request_timeout=60).values()
+            failed += [number for number, future in futures.items() if future.exception(60)]
+        left, rounds = failed, rounds + 1
+    if left:
+        sys.exit(f"{len(left)} groups could not be set")
     return {"topics": topics}
 
 
