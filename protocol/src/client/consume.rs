@@ -119,6 +119,19 @@ impl Reader<'_> {
     }
 }
 
+/// The partitions of a topic that is to be read.
+///
+/// # Errors
+/// [`ClientError::Topic`] if there is no such topic or we may not see it.
+pub(super) async fn partitions_of(cluster: &Cluster, topic: &Arc<str>) -> Result<Vec<i32>, ClientError> {
+    let known = cluster.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
+    let refused =
+        |code| ClientError::Topic { cluster: Arc::clone(cluster.alias()), topic: Arc::clone(topic), code };
+    let described = known.topics.get(topic).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
+    described.error.ok().map_err(refused)?;
+    Ok(described.partitions.iter().map(|partition| partition.index).collect())
+}
+
 /// What is still to be read.
 struct Reading<'a> {
     cluster: &'a Cluster,
@@ -139,15 +152,7 @@ struct Part {
 
 impl<'a> Reading<'a> {
     async fn begin(cluster: &'a Cluster, topic: &'a Arc<str>, max_bytes: usize) -> Result<Self, ClientError> {
-        let known = cluster.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
-        let refused = |code| ClientError::Topic {
-            cluster: Arc::clone(cluster.alias()),
-            topic: Arc::clone(topic),
-            code,
-        };
-        let described = known.topics.get(topic).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
-        described.error.ok().map_err(refused)?;
-
+        let partitions = partitions_of(cluster, topic).await?;
         let mut reading = Self {
             cluster,
             topic,
@@ -157,7 +162,6 @@ impl<'a> Reading<'a> {
             sessions: BTreeMap::new(),
             fruitless: BTreeMap::new(),
         };
-        let partitions: Vec<i32> = described.partitions.iter().map(|partition| partition.index).collect();
         let starts = reading.look_up(&partitions, OffsetSpec::Earliest).await?;
         for (partition, end) in reading.look_up(&partitions, OffsetSpec::Latest).await? {
             let next = starts.get(&partition).copied().unwrap_or(0);

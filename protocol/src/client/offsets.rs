@@ -1,6 +1,6 @@
 //! Offsets of partitions: the first, the last, by time, and where a leader epoch ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::by_leader::{Answers, TopicPartition, ask_leaders};
@@ -66,7 +66,21 @@ pub async fn list_offsets(
     list_offsets_at(cluster, wanted, IsolationLevel::ReadUncommitted).await
 }
 
-/// The same at an isolation level, which says what `Latest` means.
+/// The offsets of those partitions that tell them.
+///
+/// # Errors
+/// As [`list_offsets`].
+pub async fn known_offsets(
+    cluster: &Cluster,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+    spec: OffsetSpec,
+) -> Result<HashMap<TopicPartition, OffsetAt>, ClientError> {
+    let wanted: Vec<_> = partitions.into_iter().map(|(topic, index)| (topic, index, spec)).collect();
+    let answers = list_offsets(cluster, &wanted).await?.into_iter();
+    Ok(answers.filter_map(|(partition, answer)| Some((partition, answer.ok()?))).collect())
+}
+
+/// [`list_offsets`] at an isolation level, which says what `Latest` means.
 ///
 /// # Errors
 /// As [`list_offsets`].

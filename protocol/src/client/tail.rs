@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cluster::{Cluster, Purpose, Topics};
-use super::consume::Reader;
+use super::consume::{Reader, partitions_of};
 use super::error::ClientError;
 use super::metadata::NodeId;
 use super::offsets::{OffsetSpec, list_offsets};
@@ -40,15 +40,7 @@ impl Tail {
     /// [`ClientError::Topic`] if there is no such topic or we may not see it, [`ClientError::Partition`] if one of its
     /// partitions cannot be asked.
     pub async fn begin(cluster: &Cluster, topic: &Arc<str>) -> Result<Self, ClientError> {
-        let known = cluster.refresh(Topics::Named(vec![Arc::clone(topic)])).await?;
-        let refused = |code| ClientError::Topic {
-            cluster: Arc::clone(cluster.alias()),
-            topic: Arc::clone(topic),
-            code,
-        };
-        let described = known.topics.get(topic).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
-        described.error.ok().map_err(refused)?;
-        let partitions = described.partitions.iter().map(|partition| partition.index).collect();
+        let partitions = partitions_of(cluster, topic).await?;
         let mut tail = Self {
             cluster: cluster.clone(),
             topic: Arc::clone(topic),

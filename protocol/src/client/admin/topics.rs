@@ -15,8 +15,10 @@ use crate::wire::messages::parts::TopicName;
 use crate::wire::messages::parts::create_partitions_request::CreatePartitionsTopic;
 use crate::wire::messages::parts::create_partitions_response::CreatePartitionsTopicResult;
 use crate::wire::messages::parts::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use crate::wire::messages::parts::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, DeleteTopicsRequest, StrBytes,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, Request, StrBytes,
 };
 
 /// How many topics one request creates at most: more could take a controller longer than a request may.
@@ -82,26 +84,13 @@ async fn create_or_check(
             .with_timeout_ms(timeout_ms)
             .with_validate_only(check)
     };
-    let mut done = Vec::with_capacity(topics.len());
-    for part in topics.chunks(TOPICS_A_REQUEST) {
-        let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
-        while let Some((topics, timeout_ms)) = attempts.next() {
-            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
-                Ok(response) => response,
-                Err(error) => {
-                    attempts.failed(error).await?;
-                    continue;
-                }
-            };
-            let answers = response.topics.iter().map(|topic| {
-                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
-                (topic.name.as_str(), fault)
-            });
-            attempts.take(answers.collect(), |topic| &topic.name).await?;
-        }
-        done.extend(attempts.done);
-    }
-    Ok(done)
+    settle(cluster, topics, timeout, |topic| &topic.name, request, created).await
+}
+
+fn created(response: &CreateTopicsResponse) -> TopicAnswers<'_> {
+    let fault =
+        |topic: &CreatableTopicResult| TopicFault::check(topic.error_code, topic.error_message.as_deref());
+    response.topics.iter().map(|topic| (topic.name.as_str(), fault(topic))).collect()
 }
 
 /// Adds partitions to topics. Each is answered; what the cluster cannot do now is tried again until `timeout`. Where
@@ -122,29 +111,14 @@ pub async fn create_partitions(
             .with_topics(topics.map(|topic| topic.with_assignments(None)).collect())
             .with_timeout_ms(timeout_ms)
     };
-    let mut done = Vec::with_capacity(topics.len());
-    for part in topics.chunks(TOPICS_A_REQUEST) {
-        let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
-        while let Some((topics, timeout_ms)) = attempts.next() {
-            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
-                Ok(response) => response,
-                Err(error) if error.is_absent_api() => {
-                    CreatePartitionsResponse::default().with_results(absent(topics))
-                }
-                Err(error) => {
-                    attempts.failed(error).await?;
-                    continue;
-                }
-            };
-            let answers = response.results.iter().map(|topic| {
-                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
-                (topic.name.as_str(), fault)
-            });
-            attempts.take(answers.collect(), |topic| &topic.topic).await?;
-        }
-        done.extend(attempts.done);
-    }
-    Ok(done)
+    settle(cluster, topics, timeout, |topic| &topic.topic, request, grown).await
+}
+
+fn grown(response: &CreatePartitionsResponse) -> TopicAnswers<'_> {
+    let fault = |topic: &CreatePartitionsTopicResult| {
+        TopicFault::check(topic.error_code, topic.error_message.as_deref())
+    };
+    response.results.iter().map(|topic| (topic.name.as_str(), fault(topic))).collect()
 }
 
 /// Deletes topics. Each is answered; what the cluster cannot do now is tried again until `timeout`. One that is not
@@ -162,34 +136,48 @@ pub async fn delete_topics(
             .with_topic_names(topics.iter().map(|topic| name(topic)).collect())
             .with_timeout_ms(timeout_ms)
     };
+    settle(cluster, topics, timeout, |topic| topic, request, deleted).await
+}
+
+fn deleted(response: &DeleteTopicsResponse) -> TopicAnswers<'_> {
+    let answers = response.responses.iter().filter_map(|topic| {
+        let gone = ErrorCode::from(topic.error_code) == ErrorCode::UnknownTopicOrPartition;
+        let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
+        Some((topic.name.as_ref()?.as_str(), if gone { Ok(()) } else { fault }))
+    });
+    answers.collect()
+}
+
+/// Answers by the names of topics.
+type TopicAnswers<'a> = Vec<(&'a str, Result<(), TopicFault>)>;
+
+/// Asks the controller about topics, so many at a time, until each is settled or the time is up. Where brokers lack the
+/// request altogether, each is refused with `UNSUPPORTED_VERSION`.
+async fn settle<T, R: Request + Clone>(
+    cluster: &Cluster,
+    topics: &[T],
+    timeout: Duration,
+    name: fn(&T) -> &Arc<str>,
+    request: impl Fn(&[&T], i32) -> R,
+    answers: fn(&R::Response) -> TopicAnswers<'_>,
+) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
+    let absent = || Err(TopicFault { code: ErrorCode::UnsupportedVersion, message: None });
     let mut done = Vec::with_capacity(topics.len());
     for part in topics.chunks(TOPICS_A_REQUEST) {
         let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
         while let Some((topics, timeout_ms)) = attempts.next() {
-            let response = match cluster.call_controller(request(topics, timeout_ms)).await {
-                Ok(response) => response,
-                Err(error) => {
-                    attempts.failed(error).await?;
-                    continue;
+            match cluster.call_controller(request(topics, timeout_ms)).await {
+                Ok(response) => attempts.take(answers(&response), name).await?,
+                Err(error) if error.is_absent_api() => {
+                    let refused = part.iter().map(|topic| (&**name(topic), absent()));
+                    attempts.take(refused.collect(), name).await?;
                 }
-            };
-            let answers = response.responses.iter().filter_map(|topic| {
-                let gone = ErrorCode::from(topic.error_code) == ErrorCode::UnknownTopicOrPartition;
-                let fault = TopicFault::check(topic.error_code, topic.error_message.as_deref());
-                Some((topic.name.as_ref()?.as_str(), if gone { Ok(()) } else { fault }))
-            });
-            attempts.take(answers.collect(), |topic| topic).await?;
+                Err(error) => attempts.failed(error).await?,
+            }
         }
         done.extend(attempts.done);
     }
     Ok(done)
-}
-
-/// What a broker that knows no such request would say to it.
-fn absent(topics: &[&NewPartitions]) -> Vec<CreatePartitionsTopicResult> {
-    let refused =
-        CreatePartitionsTopicResult::default().with_error_code(ErrorCode::UnsupportedVersion.code());
-    topics.iter().map(|topic| refused.clone().with_name(name(&topic.topic))).collect()
 }
 
 fn name(name: &str) -> TopicName {
