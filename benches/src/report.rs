@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -119,6 +120,8 @@ pub fn latencies(case: &Case, lines: &[(String, Vec<Result<Latency, String>>)]) 
 /// Where and with what it was measured.
 #[must_use]
 pub fn heading(kafka: &str) -> String {
+    let program = std::env::current_exe().ok();
+    let program = program.as_deref().and_then(Path::file_name).unwrap_or_default().display();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let said = |program: &str, arguments: &[&str]| {
         run(Command::new(program).args(arguments))
@@ -129,7 +132,7 @@ pub fn heading(kafka: &str) -> String {
     let java = said("java", &["--version"]);
     let java = java.lines().next().unwrap_or_default();
     format!(
-        "## {}, `benches/compare {}`\n\n{}; Kafka {kafka} on both sides, MirrorMaker of 3.9.1, {java}, {}. \
+        "## {}, `benches/{program} {}`\n\n{}; Kafka {kafka} on both sides, MirrorMaker of 3.9.1, {java}, {}. \
          {}. Load before: {}.\n\n",
         said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
         arguments.join(" "),

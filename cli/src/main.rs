@@ -9,6 +9,7 @@ mod failover;
 mod file;
 mod groups;
 mod internal;
+mod json;
 mod logging;
 mod place;
 mod plan;

@@ -89,9 +89,7 @@ impl ProgressStore {
         if known {
             info!(flow = plan.name(), topic = &*topic, partitions = written.len(), "progress read");
         }
-        let metadata = cluster.current(Topics::Named(vec![Arc::clone(&topic)])).await?;
-        let partitions = metadata.topics.get(&topic).map_or(0, |topic| topic.partitions.len());
-        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX).max(1);
+        let partitions = partition_count(cluster, &topic).await?;
         let (alias, connector) = (plan.source.shared(), plan.connector_name.clone());
         Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written })
     }
@@ -113,14 +111,8 @@ impl ProgressStore {
 
     async fn write_chunk(&mut self, chunk: &[Progress]) -> Result<(), ProgressError> {
         let now = now_ms();
-        let mut by_partition: HashMap<i32, Vec<NewRecord>> = HashMap::new();
-        for one in chunk {
-            let record = progress::record(&self.connector, &self.alias, one, now);
-            let key = record.key.as_deref().unwrap_or_default();
-            let partition = murmur2::partition_for_key(key, self.partitions);
-            by_partition.entry(i32::try_from(partition).unwrap_or(0)).or_default().push(record);
-        }
-        send::send_records(&self.cluster, &self.topic, by_partition.into_iter().collect())
+        let records = chunk.iter().map(|one| progress::record(&self.connector, &self.alias, one, now));
+        send_by_key(&self.cluster, &self.topic, self.partitions, records)
             .await
             .map_err(|source| ProgressError::Write { topic: self.topic.to_string(), source })?;
         debug!(topic = &*self.topic, partitions = chunk.len(), "progress written");
@@ -129,6 +121,43 @@ impl ProgressStore {
         }
         Ok(())
     }
+}
+
+/// Takes back the progress of partitions.
+pub(crate) async fn remove_progress(
+    plan: &FlowPlan,
+    cluster: &Cluster,
+    partitions: impl Iterator<Item = &SourcePartition>,
+) -> Result<(), ClientError> {
+    let topic: Arc<str> = plan.progress_topic.as_str().into();
+    let now = now_ms();
+    let removed = partitions.map(|partition| {
+        let key = progress::key(&plan.connector_name, plan.source.as_str(), partition);
+        NewRecord { timestamp: now, key: Some(key), value: None, headers: Vec::new() }
+    });
+    send_by_key(cluster, &topic, partition_count(cluster, &topic).await?, removed).await
+}
+
+async fn partition_count(cluster: &Cluster, topic: &Arc<str>) -> Result<u32, ClientError> {
+    let metadata = cluster.current(Topics::Named(vec![Arc::clone(topic)])).await?;
+    let partitions = metadata.topics.get(topic).map_or(0, |topic| topic.partitions.len());
+    Ok(u32::try_from(partitions).unwrap_or(u32::MAX).max(1))
+}
+
+/// Each record goes where Kafka Connect's producer puts its key.
+async fn send_by_key(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    partitions: u32,
+    records: impl Iterator<Item = NewRecord>,
+) -> Result<(), ClientError> {
+    let mut by_partition: HashMap<i32, Vec<NewRecord>> = HashMap::new();
+    for record in records {
+        let key = record.key.as_deref().unwrap_or_default();
+        let partition = murmur2::partition_for_key(key, partitions);
+        by_partition.entry(i32::try_from(partition).unwrap_or(0)).or_default().push(record);
+    }
+    send::send_records(cluster, topic, by_partition.into_iter().collect()).await
 }
 
 /// How far each partition is mirrored.

@@ -437,8 +437,7 @@ impl Discovery {
         start: SourceOffset,
     ) -> OffsetMap {
         let mut map = kept.unwrap_or_else(|| OffsetMap::new(self.plan.sync.offset_map_segments));
-        let of_this_topic = |id: &Option<Uuid>| id.is_none() || topic_id.is_none() || *id == topic_id;
-        if let Some((next, _)) = mirrored.filter(|(_, id)| of_this_topic(id)) {
+        if let Some((next, _)) = mirrored.filter(|(_, id)| position::is_same_topic(*id, topic_id)) {
             map.resume(next);
             if start < next {
                 map.apply(Settled::CutOff(start));

@@ -3,10 +3,9 @@
 //!
 //! Must not start or stop a mirror: who moves over does that between these steps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use kmirror_protocol::client::offsets::{OffsetSpec, known_offsets};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, consume};
 use thiserror::Error;
 
@@ -14,6 +13,7 @@ use crate::clients::{cluster, first_look};
 use crate::clock::now_ms;
 use crate::commit::{ProgressError, ProgressStore, read_progress};
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::offsets::map::OffsetMap;
 use crate::offsets::records::Heartbeat;
 use crate::offsets::store::{MapError, MapStore, read_maps};
 use crate::plan::{FlowPlan, Outcome, SourceTopic, explain};
@@ -91,13 +91,9 @@ pub struct Standing {
     pub source_answers: bool,
 }
 
-/// Whether a cluster answers within some seconds.
-pub async fn answers(plan: &FlowPlan, of_source: bool) -> bool {
-    let asked = match of_source {
-        true => cluster(&plan.source, &plan.source_admin, 1, None),
-        false => cluster(&plan.target, &plan.target_admin, 1, None),
-    };
-    first_look(&asked).await.is_ok()
+/// Whether the source answers within some seconds.
+pub async fn source_answers(plan: &FlowPlan) -> bool {
+    first_look(&cluster(&plan.source, &plan.source_admin, 1, None)).await.is_ok()
 }
 
 /// How many seconds ago a mirror of this flow wrote its last heartbeat; none if there is none.
@@ -159,29 +155,16 @@ async fn compare_ends(
     target: &Cluster,
     partitions: &mut [PartitionStanding],
 ) -> Result<(), FailoverError> {
-    let at_source = |spec| {
-        let all = partitions.iter();
-        all.map(|one| (Arc::clone(&one.source.topic), one.source.partition, spec)).collect::<Vec<_>>()
-    };
-    let at_target: Vec<_> = partitions
-        .iter()
-        .map(|one| (Arc::clone(&one.target_topic), one.source.partition, OffsetSpec::MaxTimestamp))
-        .collect();
-    let (latest, newest) = (at_source(OffsetSpec::Latest), at_source(OffsetSpec::MaxTimestamp));
+    let here = |one: &PartitionStanding| (Arc::clone(&one.source.topic), one.source.partition);
+    let there = |one: &PartitionStanding| (Arc::clone(&one.target_topic), one.source.partition);
     let (ends, newest, copied) = tokio::try_join!(
-        offsets::list_offsets(source, &latest),
-        offsets::list_offsets(source, &newest),
-        offsets::list_offsets(target, &at_target),
+        known_offsets(source, partitions.iter().map(here), OffsetSpec::Latest),
+        known_offsets(source, partitions.iter().map(here), OffsetSpec::MaxTimestamp),
+        known_offsets(target, partitions.iter().map(there), OffsetSpec::MaxTimestamp),
     )?;
-    let by_partition = |answers: offsets::Listed| -> HashMap<(Arc<str>, i32), offsets::OffsetAt> {
-        answers.into_iter().filter_map(|(partition, answer)| Some((partition, answer.ok()?))).collect()
-    };
-    let (ends, newest, copied) = (by_partition(ends), by_partition(newest), by_partition(copied));
     for one in partitions {
-        let here = (Arc::clone(&one.source.topic), one.source.partition);
-        let there = (Arc::clone(&one.target_topic), one.source.partition);
-        one.source_end = ends.get(&here).map(|at| SourceOffset(at.offset));
-        let times = newest.get(&here).zip(copied.get(&there));
+        one.source_end = ends.get(&here(one)).map(|at| SourceOffset(at.offset));
+        let times = newest.get(&here(one)).zip(copied.get(&there(one)));
         let known = times.filter(|(here, there)| here.timestamp >= 0 && there.timestamp >= 0);
         let behind = known.map(|(here, there)| seconds((here.timestamp - there.timestamp).max(0)));
         // Where nothing is missing, the newest at the source may be the marker of a transaction.
@@ -215,69 +198,55 @@ pub async fn prepare_reverse(
     // The reverse flow reads what this one writes.
     let read = cluster(&reverse.source, &reverse.source_client, 1, None);
     let written = cluster(&reverse.target, &reverse.target_client, 1, None);
-    let admin = cluster(&reverse.target, &reverse.target_admin, 1, None);
     let (at_read, at_written) = tokio::try_join!(first_look(&read), first_look(&written))?;
     let maps = read_maps(flow, &read, &at_read).await?;
-    let progress =
-        read_progress(flow, &read, &at_read).await.map_err(|error| FailoverError::progress(flow, error))?;
-    let before = read_progress(reverse, &written, &at_written)
-        .await
-        .map_err(|error| FailoverError::progress(reverse, error))?;
-    let mut starts = Vec::new();
-    let mut store = None;
-    for partition in progress.into_keys().filter(|one| flow.decide(&one.topic).is_ok()) {
+    let mirrored = read_progress(flow, &read, &at_read).await;
+    let mirrored = mirrored.map_err(|error| FailoverError::progress(flow, error))?;
+    let before = read_progress(reverse, &written, &at_written).await;
+    let before = before.map_err(|error| FailoverError::progress(reverse, error))?;
+    let (mut starts, mut due) = (Vec::new(), Vec::new());
+    for partition in mirrored.into_keys().filter(|one| flow.decide(&one.topic).is_ok()) {
         let copy: Arc<str> = flow.policy.target_topic(&partition.topic).into();
         if !goes_back(reverse, &copy, &partition.topic) {
             continue;
         }
-        let copied = SourcePartition { topic: Arc::clone(&copy), partition: partition.partition };
+        let topic_id = at_read.topics.get(&copy).and_then(|topic| topic.id);
+        let copied = SourcePartition { topic: copy, partition: partition.partition };
         let mirrored_back = before.get(&copied).map(|progress| progress.next);
-        let kept = maps.get(&partition);
-        let start = kept.and_then(|kept| kept.map.end()).map(|(_, target)| SourceOffset(target.0));
-        starts.push(ReverseStart { partition: copied.clone(), start, mirrored_back });
-        let Some((start, kept)) = start.zip(kept).filter(|(start, _)| writes && mirrored_back < Some(*start))
-        else {
-            continue;
-        };
-        if store.is_none() {
-            store = Some(Stores::open(reverse, &written, &admin, &at_written).await?);
+        let map = maps.get(&partition).map(|kept| &kept.map);
+        let start = map.and_then(OffsetMap::end).map(|(_, target)| SourceOffset(target.0));
+        if let Some((next, map)) = start.zip(map).filter(|(start, _)| writes && mirrored_back < Some(*start))
+        {
+            let progress = Progress { partition: copied.clone(), next, topic_id, leader_epoch: None };
+            due.push((progress, map.inverse(reverse.sync.offset_map_segments)));
         }
-        if let Some(stores) = &mut store {
-            let topic_id = at_read.topics.get(&copy).and_then(|topic| topic.id);
-            let inverse = kept.map.inverse(reverse.sync.offset_map_segments);
-            let put = stores.maps.put(&copied, topic_id, inverse).await;
-            put.map_err(|error| FailoverError::map(reverse, error))?;
-            stores.due.push(Progress { partition: copied, next: start, topic_id, leader_epoch: None });
-        }
+        starts.push(ReverseStart { partition: copied, start, mirrored_back });
     }
-    if let Some(mut stores) = store {
-        let due = std::mem::take(&mut stores.due);
-        let put = stores.progress.write(due).await;
-        put.map_err(|error| FailoverError::progress(reverse, error))?;
+    if !due.is_empty() {
+        write_starts(reverse, &written, &at_written, due).await?;
     }
     starts.sort_by(|one, other| one.partition.cmp(&other.partition));
     Ok(starts)
 }
 
-/// What is written of the reverse flow.
-struct Stores {
-    progress: ProgressStore,
-    maps: MapStore,
-    due: Vec<Progress>,
-}
-
-impl Stores {
-    async fn open(
-        reverse: &Arc<FlowPlan>,
-        cluster: &Cluster,
-        admin: &Cluster,
-        there: &Metadata,
-    ) -> Result<Self, FailoverError> {
-        let progress = ProgressStore::open(reverse, cluster, admin, there).await;
-        let progress = progress.map_err(|error| FailoverError::progress(reverse, error))?;
-        let maps = MapStore::open(reverse, cluster, admin, there).await?;
-        Ok(Self { progress, maps, due: Vec::new() })
+/// Writes where the reverse flow begins: maps first, as a running flow does.
+async fn write_starts(
+    reverse: &Arc<FlowPlan>,
+    written: &Cluster,
+    at_written: &Metadata,
+    due: Vec<(Progress, OffsetMap)>,
+) -> Result<(), FailoverError> {
+    let admin = cluster(&reverse.target, &reverse.target_admin, 1, None);
+    let store = ProgressStore::open(reverse, written, &admin, at_written).await;
+    let mut store = store.map_err(|error| FailoverError::progress(reverse, error))?;
+    let mut maps = MapStore::open(reverse, written, &admin, at_written).await?;
+    let mut progress = Vec::with_capacity(due.len());
+    for (one, map) in due {
+        let put = maps.put(&one.partition, one.topic_id, map).await;
+        put.map_err(|error| FailoverError::map(reverse, error))?;
+        progress.push(one);
     }
+    store.write(progress).await.map_err(|error| FailoverError::progress(reverse, error))
 }
 
 /// Whether the reverse flow would copy a topic to where it came from.

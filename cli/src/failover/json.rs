@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::json::print;
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     let partitions = report.standing.partitions.iter().map(|one| {
@@ -40,8 +41,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
             "error": report.unprepared,
         },
     });
-    serde_json::to_writer_pretty(&mut *out, &value).map_err(std::io::Error::from)?;
-    Ok(writeln!(out)?)
+    print(&value, out)
 }
 
 fn groups(report: &Report) -> Vec<Value> {

@@ -77,10 +77,9 @@ async fn move_over(
     let groups = survey(&flow, None).await.map_err(|error| chain(&error));
     let mut applied = Vec::new();
     if let (false, Ok(groups)) = (asked.dry_run, &groups) {
-        for group in &groups.groups {
-            let result = apply(&flow, group).await.map_err(|error| chain(&error));
-            applied.push((Arc::clone(&group.group), result));
-        }
+        let names = groups.groups.iter().map(|group| Arc::clone(&group.group));
+        let results = apply(&flow, &groups.groups).await.into_iter();
+        applied.extend(names.zip(results.map(|result| result.map_err(|error| chain(&error)))));
     }
     let prepared = failover::prepare_reverse(&flow, &reverse, !asked.dry_run).await;
     let (starts, unprepared) = match prepared {
@@ -126,7 +125,7 @@ async fn drain(asked: &FailoverArguments, mut plan: Plan) -> anyhow::Result<Opti
     if asked.dry_run {
         return Ok(None);
     }
-    if !failover::answers(&flow, true).await {
+    if !failover::source_answers(&flow).await {
         warn!("cluster {} does not answer: what it has and {} has not stays there", flow.source, flow.target);
         return Ok(None);
     }

@@ -7,12 +7,11 @@ use kmirror_engine::offsets::survey::{Applied, GroupReport, Position};
 use serde_json::{Value, json};
 
 use super::Flow;
+use crate::json::print;
 
 pub(super) fn write(flows: &[Flow], out: &mut impl Write) -> anyhow::Result<()> {
     let value = json!({ "flows": flows.iter().map(flow).collect::<Vec<_>>() });
-    serde_json::to_writer_pretty(&mut *out, &value).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    print(&value, out)
 }
 
 fn flow(flow: &Flow) -> Value {

@@ -72,9 +72,9 @@ async fn look_at(flows: &[&FlowPlan], asked: &Asked<'_>) -> Vec<Flow> {
         let result = survey(plan, asked.group).await.map_err(|error| chain(&error));
         let mut applied = None;
         if let (true, Ok(report)) = (asked.apply, &result) {
-            for group in &report.groups {
-                applied = Some(apply(plan, group).await.map_err(|error| chain(&error)));
-            }
+            // There is one group: that which was asked for.
+            let result = apply(plan, &report.groups).await.pop();
+            applied = result.map(|result| result.map_err(|error| chain(&error)));
         }
         found.push(Flow { name: plan.name(), result, applied });
     }

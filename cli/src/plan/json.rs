@@ -12,6 +12,7 @@ use kmirror_engine::policy::Naming;
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::json::print;
 
 pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
     let refusals: Vec<Value> = report.problems.iter().map(problem).collect();
@@ -36,12 +37,6 @@ pub(super) fn write_errors(file: &str, errors: &ConfigErrors, out: &mut impl Wri
         .collect();
     let findings: Vec<Value> = errors.findings.iter().map(finding).collect();
     print(&json!({ "file": file, "errors": listed, "findings": findings }), out)
-}
-
-fn print(value: &Value, out: &mut impl Write) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
 }
 
 fn placed(origin: Option<&Origin>, message: String, hint: Option<&str>) -> Value {

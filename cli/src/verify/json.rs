@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Flow, Report};
 use crate::exit::Exit;
+use crate::json::print;
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     let value = json!({
@@ -16,9 +17,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
         "equal": super::exit(report) == Exit::Success,
         "flows": report.flows.iter().map(flow).collect::<Vec<_>>(),
     });
-    serde_json::to_writer_pretty(&mut *out, &value).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    print(&value, out)
 }
 
 fn flow(flow: &Flow) -> Value {

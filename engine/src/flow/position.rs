@@ -88,6 +88,12 @@ pub fn judge(position: SourceOffset, range: LogRange) -> (SourceOffset, Option<L
     }
 }
 
+/// Whether what is known of a topic with the id `then` is true of the one with the id `now`: where an id is not known
+/// nothing speaks against it.
+pub fn is_same_topic(then: Option<Uuid>, now: Option<Uuid>) -> bool {
+    then.zip(now).is_none_or(|(then, now)| then == now)
+}
+
 /// Where a partition begins.
 ///
 /// `progress` is what was mirrored before, with the topic id it is true for where that is known; `topic_id` is the
@@ -99,7 +105,7 @@ pub fn start(
     from_latest: bool,
 ) -> (SourceOffset, Option<Loss>) {
     match progress {
-        Some((mirrored, Some(then))) if topic_id.is_some_and(|now| now != then) => {
+        Some((mirrored, then)) if !is_same_topic(then, topic_id) => {
             (range.earliest, Some(Loss::Recreated { mirrored }))
         }
         Some((next, _)) => judge(next, range),

@@ -13,6 +13,7 @@ use super::map::OffsetMap;
 use super::snapshot::{self, Changes, KeptMap, KeptMaps};
 use crate::clock::now_ms;
 use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
+use crate::flow::position::is_same_topic;
 use crate::ids::SourcePartition;
 use crate::plan::FlowPlan;
 use crate::status::PartitionStatus;
@@ -75,8 +76,7 @@ impl MapStore {
     /// The map of a partition of a topic with this id, if one was kept. Each is handed out once.
     pub(crate) fn take(&mut self, partition: &SourcePartition, topic_id: Option<Uuid>) -> Option<OffsetMap> {
         let kept = self.read.remove(partition)?;
-        let same = kept.topic_id.is_none() || topic_id.is_none() || kept.topic_id == topic_id;
-        same.then_some(kept.map)
+        is_same_topic(kept.topic_id, topic_id).then_some(kept.map)
     }
 
     /// Writes down what changed of the maps since the last time.

@@ -1,18 +1,17 @@
 //! Where the groups of a flow stand on both sides, and setting one of them by hand. Works beside a running mirror and
-//! without one: it reads the map that is kept on the target, which is as old as the flow's last flush.
+//! without one: it reads the map that is kept on the target, which is some seconds old.
 
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use kmirror_protocol::client::groups::{
     CommittedOffset, GroupKind, GroupState, commit_offsets, committed_offsets, describe_groups, list_groups,
     set_share_starts, share_starts,
 };
-use kmirror_protocol::client::offsets::{OffsetSpec, list_offsets};
-use kmirror_protocol::client::{ClientError, Cluster, Topics, consume};
+use kmirror_protocol::client::offsets::{OffsetSpec, known_offsets};
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, consume};
 use kmirror_protocol::wire::error::ErrorCode;
 use thiserror::Error;
 
@@ -22,7 +21,7 @@ use super::map::{Translation, WhyUnknown};
 use super::mm2_syncs::Mm2Syncs;
 use super::snapshot::KeptMap;
 use super::store::read_maps;
-use crate::clients::cluster;
+use crate::clients::{cluster, first_look};
 use crate::ids::{SourceOffset, SourcePartition};
 use crate::plan::FlowPlan;
 pub use report::{Applied, GroupReport, GroupsReport, Position};
@@ -31,20 +30,12 @@ pub use report::{Applied, GroupReport, GroupsReport, Position};
 const IN_FLIGHT: usize = 20;
 /// Responses while topics are read hold about this much.
 const READ_BYTES: usize = 1 << 20;
-/// How long a cluster may take to answer at the start: somebody is waiting.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Why nothing can be said of a flow's groups.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SurveyError {
-    /// A cluster does not answer.
-    #[error("cluster {cluster} does not answer within {ANSWER_WITHIN:?}")]
-    Silent {
-        /// Its alias.
-        cluster: Arc<str>,
-    },
-    /// A cluster cannot be asked.
+    /// A cluster does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The source has no such group, or we may not see it.
@@ -68,12 +59,15 @@ pub async fn survey(plan: &FlowPlan, only: Option<&str>) -> Result<GroupsReport,
     Surveyor::new(plan).survey(only).await
 }
 
-/// Sets a group at the target to where it stands at the source, if nobody is in it there.
-///
-/// # Errors
-/// [`ClientError`] when the target cannot be asked.
-pub async fn apply(plan: &FlowPlan, group: &GroupReport) -> Result<Applied, ClientError> {
-    Surveyor::new(plan).apply(group).await
+/// Sets groups at the target to where they stand at the source, those that nobody is in there; tells of each what became
+/// of it, or why the target could not be asked.
+pub async fn apply(plan: &FlowPlan, groups: &[GroupReport]) -> Vec<Result<Applied, ClientError>> {
+    let surveyor = Surveyor::new(plan);
+    let mut applied = Vec::with_capacity(groups.len());
+    for group in groups {
+        applied.push(surveyor.apply(group).await);
+    }
+    applied
 }
 
 struct Surveyor<'a> {
@@ -99,9 +93,9 @@ impl<'a> Surveyor<'a> {
 
     async fn survey(&self, only: Option<&str>) -> Result<GroupsReport, SurveyError> {
         let mut notes = Vec::new();
-        self.answers(&self.source).await?;
-        self.answers(&self.target).await?;
-        let known = self.read_known(&mut notes).await?;
+        first_look(&self.source).await?;
+        let at_target = first_look(&self.target).await?;
+        let known = self.read_known(&at_target, &mut notes).await?;
         let mut groups = self.groups(only, &mut notes).await?;
         for group in &mut groups {
             for position in &mut group.positions {
@@ -119,15 +113,8 @@ impl<'a> Surveyor<'a> {
         Ok(GroupsReport { groups, notes })
     }
 
-    async fn answers(&self, cluster: &Cluster) -> Result<(), SurveyError> {
-        let asked = tokio::time::timeout(ANSWER_WITHIN, cluster.refresh(Topics::None)).await;
-        let silent = |_| SurveyError::Silent { cluster: Arc::clone(cluster.alias()) };
-        asked.map_err(silent)?.map(drop).map_err(SurveyError::from)
-    }
-
-    async fn read_known(&self, notes: &mut Vec<String>) -> Result<Known, SurveyError> {
-        let all = self.target.refresh(Topics::All).await?;
-        let maps = read_maps(self.plan, &self.target, &all).await?;
+    async fn read_known(&self, at_target: &Metadata, notes: &mut Vec<String>) -> Result<Known, SurveyError> {
+        let maps = read_maps(self.plan, &self.target, at_target).await?;
         let place = &self.plan.sync.offset_syncs_at;
         let from = if place.on_source { &self.source } else { &self.target };
         let mut syncs = Mm2Syncs::default();
@@ -249,12 +236,14 @@ impl<'a> Surveyor<'a> {
             positions().map(|one| (Arc::clone(&one.partition.topic), one.partition.partition)).collect();
         let target: BTreeSet<Place> =
             positions().map(|one| (Arc::clone(&one.target_topic), one.partition.partition)).collect();
-        let ends = look_up(&self.source, source, OffsetSpec::Latest).await?;
-        let starts = look_up(&self.target, target, OffsetSpec::Earliest).await?;
+        let ends = known_offsets(&self.source, source, OffsetSpec::Latest).await?;
+        let starts = known_offsets(&self.target, target, OffsetSpec::Earliest).await?;
         for position in groups.iter_mut().flat_map(|group| &mut group.positions) {
             let index = position.partition.partition;
-            position.source_end = ends.get(&(Arc::clone(&position.partition.topic), index)).copied();
-            position.target_start = starts.get(&(Arc::clone(&position.target_topic), index)).copied();
+            position.source_end =
+                ends.get(&(Arc::clone(&position.partition.topic), index)).map(|at| at.offset);
+            position.target_start =
+                starts.get(&(Arc::clone(&position.target_topic), index)).map(|at| at.offset);
         }
         Ok(())
     }
@@ -337,17 +326,4 @@ impl<'a> Surveyor<'a> {
         let may_go_back = self.plan.sync.group_offsets.is_some_and(|plan| plan.may_go_back);
         due(&wanted, &current, &starts, may_go_back)
     }
-}
-
-async fn look_up(
-    cluster: &Cluster,
-    places: BTreeSet<Place>,
-    spec: OffsetSpec,
-) -> Result<HashMap<Place, i64>, ClientError> {
-    if places.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let wanted: Vec<_> = places.into_iter().map(|(topic, index)| (topic, index, spec)).collect();
-    let found = list_offsets(cluster, &wanted).await?;
-    Ok(found.into_iter().filter_map(|(place, at)| Some((place, at.ok()?.offset))).collect())
 }

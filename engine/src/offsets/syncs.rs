@@ -24,8 +24,15 @@ impl SyncState {
         Self { seen: end, synced: None }
     }
 
-    /// The pair to sync, when the mirror now ends with `end`. `flush` asks for everything that is not synced yet.
-    pub(super) fn due(&self, end: Option<Pair>, lag_max: i64, flush: bool) -> Option<Pair> {
+    /// What there is to remember, when the mirror now ends with `end`; nothing if nothing happened. `flush` asks for
+    /// everything that is not synced yet.
+    pub(super) fn look(&self, end: Option<Pair>, lag_max: i64, flush: bool) -> Option<Look> {
+        let due = self.due(end, lag_max, flush);
+        (end != self.seen || due.is_some()).then_some(Look { end, due })
+    }
+
+    /// The pair to sync.
+    fn due(&self, end: Option<Pair>, lag_max: i64, flush: bool) -> Option<Pair> {
         let end = end.filter(|end| Some(*end) != self.synced)?;
         if Some(end) == self.seen {
             // Nothing new since the last look; it may have been held then.
@@ -39,11 +46,20 @@ impl SyncState {
         Some(end).filter(|_| stale || drifted || backwards || flush)
     }
 
-    /// Somebody looked; `synced` was written.
-    pub(super) fn looked(&mut self, end: Option<Pair>, synced: Option<Pair>) {
-        self.seen = end;
-        self.synced = synced.or(self.synced);
+    /// What was due has been written.
+    pub(super) fn looked(&mut self, look: Look) {
+        self.seen = look.end;
+        self.synced = look.due.or(self.synced);
     }
+}
+
+/// A look at a partition where something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    /// The last record.
+    end: Option<Pair>,
+    /// What is to be synced.
+    pub(super) due: Option<Pair>,
 }
 
 #[cfg(test)]
@@ -59,15 +75,25 @@ mod tests {
         let mut state = SyncState::new(pair(9, 9));
         assert_eq!(state.due(pair(9, 9), 100, true), None, "the last run synced it");
         assert_eq!(state.due(pair(10, 10), 100, false), pair(10, 10));
-        state.looked(pair(10, 10), pair(10, 10));
+        state.looked(Look { end: pair(10, 10), due: pair(10, 10) });
         assert_eq!(state.due(pair(110, 110), 100, false), None);
         assert_eq!(state.due(pair(111, 111), 100, false), pair(111, 111));
     }
 
     #[test]
+    fn where_nothing_happened_there_is_nothing_to_remember() {
+        let mut state = SyncState::new(pair(9, 9));
+        assert_eq!(state.look(pair(9, 9), 100, true), None);
+        let look = state.look(pair(10, 10), 100, false).unwrap();
+        assert_eq!(look.due, pair(10, 10));
+        state.looked(look);
+        assert_eq!(state.look(pair(10, 10), 100, true), None);
+    }
+
+    #[test]
     fn a_gap_is_synced_at_once() {
         let mut state = SyncState::new(None);
-        state.looked(pair(10, 10), pair(10, 10));
+        state.looked(Look { end: pair(10, 10), due: pair(10, 10) });
         assert_eq!(state.due(pair(13, 12), 100, false), pair(13, 12));
         assert_eq!(state.due(pair(5, 12), 100, false), pair(5, 12));
     }
@@ -75,11 +101,11 @@ mod tests {
     #[test]
     fn what_was_held_goes_with_the_flush() {
         let mut state = SyncState::new(None);
-        state.looked(pair(10, 10), pair(10, 10));
-        state.looked(pair(20, 20), None);
+        state.looked(Look { end: pair(10, 10), due: pair(10, 10) });
+        state.looked(Look { end: pair(20, 20), due: None });
         assert_eq!(state.due(pair(20, 20), 100, false), None);
         assert_eq!(state.due(pair(20, 20), 100, true), pair(20, 20));
-        state.looked(pair(20, 20), pair(20, 20));
+        state.looked(Look { end: pair(20, 20), due: pair(20, 20) });
         assert_eq!(state.due(pair(20, 20), 100, true), None);
     }
 }

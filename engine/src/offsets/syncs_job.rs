@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::records::OffsetSync;
-use super::syncs::{Pair, SyncState};
+use super::syncs::{Look, SyncState};
 use crate::clock::now_ms;
 use crate::create::{CompactedTopic, CompactedTopicError, create_compacted};
 use crate::error::chain;
@@ -44,17 +44,9 @@ enum SyncError {
 pub(crate) async fn run(job: JobContext, plan: OffsetSyncPlan) {
     let stop = job.stop.clone();
     let mut writer = Writer::new(job, plan);
-    let mut turns = tokio::time::interval(LOOK_EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = turns.tick() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = writer.turn() => {}
-        }
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = writer.go_on() => {}
     }
     writer.job.drained.cancelled().await;
     let _ = tokio::time::timeout(LAST_WRITE, writer.write(true)).await;
@@ -77,10 +69,11 @@ impl Writer {
     fn new(job: JobContext, plan: OffsetSyncPlan) -> Self {
         let place = &job.plan.sync.offset_syncs_at;
         let clients = &job.clients;
-        let (cluster, admin) = match place.on_source {
+        let (cluster, admin) = if place.on_source {
             // Not the one that fetches: its connections read into the pool for records.
-            true => (clients.source_admin.clone(), clients.source_admin.clone()),
-            false => (clients.target.clone(), clients.target_admin.clone()),
+            (clients.source_admin.clone(), clients.source_admin.clone())
+        } else {
+            (clients.target.clone(), clients.target_admin.clone())
         };
         Self {
             topic: place.topic.as_str().into(),
@@ -92,6 +85,15 @@ impl Writer {
             states: HashMap::new(),
             flushed: Instant::now(),
             last_failure: None,
+        }
+    }
+
+    async fn go_on(&mut self) {
+        let mut turns = tokio::time::interval(LOOK_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turns.tick().await;
+            self.turn().await;
         }
     }
 
@@ -118,32 +120,30 @@ impl Writer {
 
     async fn write(&mut self, flush: bool) -> Result<(), SyncError> {
         self.create().await?;
-        let mut ends: Vec<(SourcePartition, Option<Pair>, Option<Pair>)> = Vec::new();
+        let now = now_ms();
+        let (mut looked, mut records): (Vec<(SourcePartition, Look)>, Vec<NewRecord>) =
+            (Vec::new(), Vec::new());
         for status in self.job.status.partitions() {
             let end = status.offset_map().last_record();
             let state = self.states.entry(status.source.clone()).or_insert_with(|| {
                 let before_this_run = !status.has_moved();
                 SyncState::new(end.filter(|_| before_this_run))
             });
-            let due = state.due(end, self.plan.lag_max, flush);
-            ends.push((status.source.clone(), end, due));
+            let Some(look) = state.look(end, self.plan.lag_max, flush) else { continue };
+            records.extend(look.due.map(|(upstream, downstream)| {
+                OffsetSync { partition: status.source.clone(), upstream, downstream }.to_record(now)
+            }));
+            looked.push((status.source.clone(), look));
         }
-        let now = now_ms();
-        let records: Vec<NewRecord> = ends
-            .iter()
-            .filter_map(|(partition, _, due)| {
-                let (upstream, downstream) = (*due)?;
-                Some(OffsetSync { partition: partition.clone(), upstream, downstream }.to_record(now))
-            })
-            .collect();
         for chunk in records.chunks(RECORDS_PER_WRITE) {
             send::send_records(&self.cluster, &self.topic, vec![(0, chunk.to_vec())])
                 .await
                 .map_err(|source| SyncError::Write { topic: Arc::clone(&self.topic), source })?;
         }
-        for (partition, end, due) in ends {
+        // Only now: what could not be written is due again.
+        for (partition, look) in looked {
             if let Some(state) = self.states.get_mut(&partition) {
-                state.looked(end, due);
+                state.looked(look);
             }
         }
         if flush {

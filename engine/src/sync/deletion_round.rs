@@ -1,23 +1,19 @@
 //! One look for topics whose source was deleted: deletes their copies, or says what it would delete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kmirror_protocol::client::{Topics, admin, send};
+use kmirror_protocol::client::{Topics, admin};
 use kmirror_protocol::wire::error::ErrorCode;
-use kmirror_protocol::wire::murmur2;
-use kmirror_protocol::wire::record::NewRecord;
 use tracing::{info, warn};
 
 use super::deletions::{self, Gone, Look, Missed};
 use super::job::{Round, SyncError};
 use super::told::Told;
-use crate::clock::now_ms;
-use crate::commit::{WrittenProgress, read_progress};
+use crate::commit::{WrittenProgress, read_progress, remove_progress};
 use crate::jobs::JobContext;
 use crate::plan::DeletionMode;
-use crate::progress;
 
 /// Carries deletions over.
 #[derive(Default)]
@@ -152,28 +148,9 @@ impl Deletions {
                 "the right DELETE is missing on {count} topics of cluster {target}, such as {first}: they stay"
             );
         }
-        forget(context, &deleted, progress).await
+        // If one comes back it is mirrored from its first record, by MirrorMaker 2 as well, which does not look at topic
+        // ids.
+        let gone = progress.keys().filter(|partition| deleted.contains(&partition.topic));
+        Ok(remove_progress(plan, &context.clients.target, gone).await?)
     }
-}
-
-/// Takes back the progress of topics that were deleted. If one comes back it is mirrored from its first record, by
-/// MirrorMaker 2 as well, which does not look at topic ids.
-async fn forget(
-    context: &JobContext,
-    topics: &BTreeSet<Arc<str>>,
-    progress: &WrittenProgress,
-) -> Result<(), SyncError> {
-    let (plan, target) = (&context.plan, &context.clients.target);
-    let topic: Arc<str> = plan.progress_topic.as_str().into();
-    let metadata = target.current(Topics::Named(vec![Arc::clone(&topic)])).await?;
-    let partitions = metadata.topics.get(&topic).map_or(0, |topic| topic.partitions.len());
-    let partitions = u32::try_from(partitions).unwrap_or(u32::MAX).max(1);
-    let mut records: BTreeMap<i32, Vec<NewRecord>> = BTreeMap::new();
-    for partition in progress.keys().filter(|partition| topics.contains(&partition.topic)) {
-        let key = progress::key(&plan.connector_name, plan.source.as_str(), partition);
-        let at = i32::try_from(murmur2::partition_for_key(&key, partitions)).unwrap_or(0);
-        let removed = NewRecord { timestamp: now_ms(), key: Some(key), value: None, headers: Vec::new() };
-        records.entry(at).or_default().push(removed);
-    }
-    Ok(send::send_records(target, &topic, records.into_iter().collect()).await?)
 }

@@ -9,7 +9,7 @@ use kmirror_protocol::client::groups::{
     CommittedOffset, DescribedGroup, commit_offsets, committed_offsets, describe_groups, set_share_starts,
     share_starts,
 };
-use kmirror_protocol::client::offsets::{OffsetSpec, list_offsets};
+use kmirror_protocol::client::offsets::{OffsetSpec, known_offsets};
 use kmirror_protocol::client::{ClientError, send};
 use kmirror_protocol::wire::error::ErrorCode;
 use tokio::time::{Instant, sleep};
@@ -247,11 +247,9 @@ impl GroupsJob {
         if places.is_empty() {
             return Ok(Vec::new());
         }
-        let asked: Vec<_> =
-            places.into_iter().map(|(topic, index)| (topic, index, OffsetSpec::Earliest)).collect();
-        let found = list_offsets(&self.target, &asked).await?;
+        let starts = known_offsets(&self.target, places, OffsetSpec::Earliest).await?;
         let starts: HashMap<Place, i64> =
-            found.into_iter().filter_map(|(place, start)| Some((place, start.ok()?.offset))).collect();
+            starts.into_iter().map(|(place, start)| (place, start.offset)).collect();
         let may_go_back = self.context.plan.sync.group_offsets.is_some_and(|plan| plan.may_go_back);
         let due = wanted.iter().filter_map(|(group, wanted)| {
             // What is not there, or not to be seen, would only be refused.
