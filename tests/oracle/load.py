@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 import common
@@ -149,9 +149,10 @@ class Numbered(Work):
             burst = self.dice.randrange(1, BURST)
             partition = self.dice.randrange(self.topics.counts[self.topic])
             codec = self.dice.choice(CODECS)
-            for _ in range(burst):
-                self.send(codec, partition)
             sent += burst
+            for _ in range(burst):
+                if not self.send(codec, partition):
+                    break
             for client in self.clients.values():
                 client.poll(0)
             ahead = started + sent / self.rate - time.monotonic()
@@ -162,21 +163,24 @@ class Numbered(Work):
                 started -= ahead
 
     def send(self, codec, partition):
+        """False when the producer has not heard of the partition yet."""
         number = self.next.get(partition, 0)
-        self.next[partition] = number + 1
         key = self.dice.choice((None, b"k%d" % self.dice.randrange(500), b"%d" % number))
         value = b"%d/%d " % (partition, number) + padding(self.dice, self.pool)
         headers = [("n", b"%d" % number)] if number % 7 == 0 else None
-        self.bytes += len(value) + len(key or b"")
         while True:
             try:
                 self.clients[codec].produce(
                     self.topic, value, key, partition, on_delivery=self.delivered, headers=headers
                 )
-                return
+                self.next[partition] = number + 1
+                self.bytes += len(value) + len(key or b"")
+                return True
             except BufferError:
                 self.clients[codec].poll(0.1)
             except KafkaException as error:
+                if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+                    return False
                 if not error.args[0].fatal():
                     raise
                 # An idempotent producer that cannot prove any more what the broker has gives up for good.

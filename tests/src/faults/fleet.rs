@@ -36,12 +36,13 @@ pub fn properties(source: &str, target: &str) -> Properties {
         .with("refresh.topics.interval.seconds", "2")
         .with("offset.flush.interval.ms", "1000")
         .identity();
-    for cluster in ["plain", "committed", "target"] {
-        all = all.with(&format!("{cluster}.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+    for client in ["plain.consumer", "committed.consumer", "target.producer"] {
+        all = all.with(&format!("{client}.request.timeout.ms"), REQUEST_TIMEOUT_MS);
     }
-    let internal = ["offset.storage", "status.storage", "config.storage"];
-    let own = ["offset-syncs.topic", "checkpoints.topic", "heartbeats.topic"];
-    for topic in internal.iter().chain(&own) {
+    for cluster in ["plain", "committed", "target"] {
+        all = all.with(&format!("{cluster}.admin.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+    }
+    for topic in ["offset.storage", "offset-syncs.topic", "checkpoints.topic"] {
         all = all.with(&format!("{topic}.replication.factor"), "3");
     }
     all.with("replication.factor", "3")

@@ -1,7 +1,8 @@
 //! Pure: a seed decides which faults happen when. Knows no clock, no process, no cluster.
 //!
 //! Faults of one [`Lane`] never overlap, those of different lanes do. Of one cluster only one broker is in trouble at a
-//! time and has a rest behind it, so that the majority is never gone for longer than a broker takes to catch up.
+//! time and has a rest behind it, so that the majority is never gone for longer than a broker takes to catch up. After
+//! each [`STORM`] comes a calm, or nobody could tell how long recovery takes.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,6 +18,11 @@ pub const DISK_BROKER: i32 = 3;
 pub const GROWTH_MAX: i32 = 6;
 /// How far a broker's clock is off.
 pub const CLOCK_OFF: Duration = Duration::from_secs(20 * 60);
+
+/// How long faults come without a pause.
+pub const STORM: Duration = Duration::from_secs(45);
+/// How long there is none then.
+pub const CALM: Duration = Duration::from_secs(15);
 
 /// How long a broker takes to serve again, and its replicas to catch up, as the plan reckons; the run waits for the
 /// former, however long it takes.
@@ -249,11 +255,23 @@ fn faults_of(lane: Lane, seed: u64, length: Duration) -> Vec<Planned> {
             }
         }
         let lasts = Duration::from_millis(lasts);
+        at = not_in_a_calm(at, lasts, &mut dice);
         if at + lasts > length {
             return planned;
         }
         planned.push(Planned { at, lasts, fault });
         at += lasts + Duration::from_millis(dice.within(rest.clone()));
+    }
+}
+
+/// Puts off what would not be healed before the next calm.
+fn not_in_a_calm(at: Duration, lasts: Duration, dice: &mut Dice) -> Duration {
+    let cycle = STORM + CALM;
+    let number = u32::try_from(at.as_secs() / cycle.as_secs()).unwrap_or(u32::MAX);
+    if at + lasts <= cycle * number + STORM {
+        at
+    } else {
+        cycle * (number + 1) + Duration::from_millis(dice.within(100..4_000))
     }
 }
 
@@ -371,8 +389,13 @@ mod tests {
     #[test]
     fn plans_stay_as_they_are() {
         let shown: Vec<String> =
-            plan(1, Duration::from_secs(15), 1).iter().map(|planned| planned.to_string()).collect();
-        assert_eq!(shown, Vec::<String>::new());
+            plan(1, Duration::from_secs(5), 1).iter().map(|planned| planned.to_string()).collect();
+        let expected = [
+            "    1.2 s  kmirror stopped: process 1, for 2.1 s",
+            "    1.4 s  connections half-closed: target, all, responses",
+            "    1.4 s  link silent one way: source 1, responses, for 0.5 s",
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]
@@ -406,6 +429,15 @@ mod tests {
                 }
                 assert!(until <= Duration::from_secs(300));
             }
+        }
+    }
+
+    #[test]
+    fn in_a_calm_nothing_is_out_of_order() {
+        for planned in plan(5, HOUR, 3) {
+            let second = |time: Duration| time.as_millis() % (STORM + CALM).as_millis();
+            let (begins, ends) = (second(planned.at), second(planned.at + planned.lasts));
+            assert!(begins <= ends && ends <= STORM.as_millis(), "{planned}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cache::scratch;
 use crate::faults::figures::{Content, Entry, LAG_BOUND_SECONDS, Run};
@@ -22,6 +22,8 @@ use crate::proxy::Link;
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(180);
 /// How often a waiting lane looks after what it is responsible for.
 const TEND_EVERY: Duration = Duration::from_millis(200);
+/// Between two faults of a cluster's brokers at least, also where healing took longer than planned: followers catch up.
+const REST_MIN: Duration = Duration::from_secs(4);
 /// Lines of a process's log that are shown when a promise was broken.
 const TAIL_LINES: usize = 40;
 
@@ -56,8 +58,7 @@ pub fn run(options: &Options) -> Result<Run> {
     let mut mirrors = (0..options.processes)
         .map(|number| Mirror::start(number, &file, &directory))
         .collect::<Result<Vec<_>>>()?;
-    oracle::wait_for_offsets(&target.near, NUMBERED, 1, CATCH_UP_WITHIN)
-        .with_context(|| format!("the mirror does not begin\n{}", tails(&mirrors)))?;
+    wait_for_begin(&target, &mut mirrors)?;
     diary.say("load and mirror run");
 
     let planned = plan(options.seed, options.length, options.processes);
@@ -134,6 +135,18 @@ fn path(path: &Path) -> Result<&str> {
 
 fn tails(mirrors: &[Mirror]) -> String {
     mirrors.iter().map(|mirror| mirror.tail(TAIL_LINES)).collect::<Vec<_>>().join("\n--\n")
+}
+
+fn wait_for_begin(target: &Site, mirrors: &mut [Mirror]) -> Result<()> {
+    let begun = Instant::now();
+    // A topic that was just made is unknown to some brokers for a while.
+    while oracle::offsets_held(&target.near, NUMBERED).unwrap_or(0) == 0 {
+        if begun.elapsed() > CATCH_UP_WITHIN {
+            bail!("the mirror does not begin\n{}", tails(mirrors));
+        }
+        mirrors.iter_mut().try_for_each(Patient::tend)?;
+    }
+    Ok(())
 }
 
 /// Milliseconds until the last record of every partition was at the target; else the partitions that lack it.
@@ -219,8 +232,9 @@ fn carry_out(
     patient: &mut dyn Patient,
     diary: &Diary,
 ) -> Result<()> {
+    let mut rested = begun;
     for planned in planned {
-        wait(begun + planned.at, patient)?;
+        wait(rested.max(begun + planned.at), patient)?;
         if begun.elapsed() + planned.lasts > length {
             return Ok(()); // held up by what came before
         }
@@ -237,6 +251,9 @@ fn carry_out(
             thread::sleep(planned.lasts);
             patient.heal(fault).with_context(|| format!("healing {fault}"))?;
             diary.say(&format!("healed: {fault}"));
+            if matches!(fault, Fault::Broker(..)) {
+                rested = Instant::now() + REST_MIN;
+            }
         }
         diary.enter(Entry { fault, healed: now(), skipped: None });
     }
