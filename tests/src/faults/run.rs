@@ -22,7 +22,8 @@ use crate::proxy::Link;
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(180);
 /// How often a waiting lane looks after what it is responsible for.
 const TEND_EVERY: Duration = Duration::from_millis(200);
-/// Between two faults of a cluster's brokers at least, also where healing took longer than planned: followers catch up.
+/// Between two faults of a cluster's brokers or of a process at least, also where healing took longer than planned:
+/// followers catch up, and a process has come as far as to obey signals.
 const REST_MIN: Duration = Duration::from_secs(4);
 /// Lines of a process's log that are shown when a promise was broken.
 const TAIL_LINES: usize = 40;
@@ -251,7 +252,7 @@ fn carry_out(
             thread::sleep(planned.lasts);
             patient.heal(fault).with_context(|| format!("healing {fault}"))?;
             diary.say(&format!("healed: {fault}"));
-            if matches!(fault, Fault::Broker(..)) {
+            if matches!(fault, Fault::Broker(..) | Fault::Mirror(..)) {
                 rested = Instant::now() + REST_MIN;
             }
         }
