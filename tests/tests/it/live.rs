@@ -86,7 +86,7 @@ fn a_synced_topic_is_not_copied_again() {
 }
 
 #[test]
-fn nothing_is_lost_by_kill_9() {
+fn kill_9_loses_and_repeats_nothing() {
     create("killed", 3, &[]);
     let properties = flow("kill", "killed");
     let producer = steady_producer("killed", "3", "5000");
@@ -98,11 +98,11 @@ fn nothing_is_lost_by_kill_9() {
     }
     finish_producing(&producer, "killed");
     sync(&properties);
-    verify((source(), "killed"), (target(), "kill.killed")).assert_nothing_lost(10_000);
+    verify((source(), "killed"), (target(), "kill.killed")).assert_exact(10_000);
 }
 
 #[test]
-fn nothing_is_lost_when_killed_while_catching_up() {
+fn killed_while_catching_up_it_loses_and_repeats_nothing() {
     // Much is there from the start, so the kill comes with many requests under way.
     create("caught", 4, &[]);
     produce(
@@ -116,7 +116,7 @@ fn nothing_is_lost_when_killed_while_catching_up() {
         mirror.kill().unwrap();
     }
     sync(&properties);
-    verify((source(), "caught"), (target(), "catch.caught")).assert_nothing_lost(200_000);
+    verify((source(), "caught"), (target(), "catch.caught")).assert_exact(200_000);
 }
 
 #[test]
