@@ -228,6 +228,7 @@ impl Flow {
             plan: Arc::clone(&self.plan),
             clients: self.clients.clone(),
             status: Arc::clone(&self.status),
+            rediscover: Arc::clone(&rediscover),
             stop: self.shared.stop.clone(),
             drained: drained.clone(),
         });
@@ -299,18 +300,20 @@ impl Running {
         let refresh_every = self.plan.refresh_topics;
         let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
         refresh.reset();
+        // Kept here: what is awaited below is dropped whenever something else comes first.
+        let mut called = false;
         loop {
             let earliest = self.looked + self.pause;
-            let rediscover = async {
-                self.rediscover.notified().await;
-                tokio::time::sleep_until(earliest).await;
-            };
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 _ = flush.tick() => self.write_progress().await,
                 Some(claim) = self.claims.recv() => self.write_claim(claim).await,
                 _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
-                () = rediscover => self.look().await,
+                () = self.rediscover.notified(), if !called => called = true,
+                () = tokio::time::sleep_until(earliest), if called => {
+                    called = false;
+                    self.look().await;
+                }
             }
         }
         if let Err(error) = (&mut self.driver).await {

@@ -315,6 +315,11 @@ impl FlowStatus {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
 
+    /// Whether this partition is being mirrored.
+    pub(crate) fn has(&self, partition: &SourcePartition) -> bool {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).contains_key(partition)
+    }
+
     /// What cannot be done at the moment, by the topic (or other thing) it concerns.
     pub fn trouble(&self) -> BTreeMap<Arc<str>, Arc<str>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
