@@ -3,9 +3,11 @@
 //! `lane` owns the state and is pure; `drive` feeds it from sockets and clocks.
 
 pub mod aborted;
+pub(crate) mod count;
 pub(crate) mod drive;
 pub mod epochs;
 pub mod event;
+pub(crate) mod held;
 pub mod lane;
 mod lane_deal;
 mod lane_recovery;
@@ -17,6 +19,7 @@ pub mod ledger;
 pub(crate) mod link;
 pub mod partition;
 pub mod position;
+pub(crate) mod recount;
 pub(crate) mod remedy;
 pub mod rewrite;
 pub(crate) mod workers;
