@@ -18,7 +18,7 @@ use crate::clients::Clients;
 use crate::commit::ProgressStore;
 use crate::create;
 use crate::error::chain;
-use crate::flow::held;
+use crate::flow::held::{self, Asked};
 use crate::flow::partition::{Assignment, Former};
 use crate::flow::position::{self, LogRange, Loss};
 use crate::flow::rewrite::TargetRules;
@@ -450,11 +450,12 @@ impl Discovery {
 
     /// Asks the target what it holds of those who wrote these partitions before.
     async fn ask_target(&self, assignments: &mut [Assignment]) {
-        let asked: Vec<_> = assignments
+        let asked: Vec<Asked> = assignments
             .iter()
             .filter_map(|one| {
                 let partition = (Arc::clone(&one.target_topic), one.source.partition);
-                Some((partition, one.former.as_ref()?.mark.identity))
+                let identity = one.former.as_ref()?.mark.identity;
+                Some(Asked { partition, identity, min_in_sync: one.rules.min_in_sync })
             })
             .collect();
         if asked.is_empty() {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::event::{Action, Cause, Event, Note, Recount, Side};
-use super::held;
+use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
 use super::partition::NodeId;
@@ -164,10 +164,11 @@ impl Driver {
                     Event::SetAside(question, remedy::dead_letter(&plan, &target, &admin, letter).await)
                 });
             }
-            Action::Describe { question, topic, partition, identity } => {
+            Action::Describe { question, topic, partition, identity, min_in_sync } => {
                 let cluster = self.around.target.clone();
+                let asked = Asked { partition: (topic, partition), identity, min_in_sync };
                 self.ask(async move {
-                    let described = held::ask(&cluster, &[((topic, partition), identity)]).await.pop();
+                    let described = held::ask(&cluster, &[asked]).await.pop();
                     Event::Described(question, described.unwrap_or_else(held::no_answer))
                 });
             }

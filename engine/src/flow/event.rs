@@ -176,6 +176,8 @@ pub enum Action {
         partition: i32,
         /// Our identity there.
         identity: Identity,
+        /// How many replicas have to hold what is there.
+        min_in_sync: usize,
     },
     /// Find the records of the source that the target holds and that were not sent from here.
     Recount(Question, Recount),

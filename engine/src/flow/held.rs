@@ -5,14 +5,14 @@
 //! watermark has reached it. All questions must meet the same leader: its epoch is compared. Knows nothing of what the
 //! records are at the source.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, Listed, OffsetAt, OffsetSpec};
 use kmirror_protocol::client::retry::{self, Action as Remedy};
-use kmirror_protocol::client::{ClientError, Cluster};
+use kmirror_protocol::client::{ClientError, Cluster, Topics};
 use kmirror_protocol::wire::error::ErrorCode;
 
 use super::event::{Cause, Described};
@@ -27,8 +27,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A target partition: topic and number.
 pub(crate) type TargetPartition = (Arc<str>, i32);
 
+/// Whose records are looked for where.
+pub(crate) struct Asked {
+    pub(crate) partition: TargetPartition,
+    pub(crate) identity: Identity,
+    /// How many replicas have to be in sync (`min.insync.replicas`): with fewer, what the high watermark has passed is not
+    /// safe either.
+    pub(crate) min_in_sync: usize,
+}
+
 /// Asks for the last sequence of a producer in each partition; the answers come in the order of the questions.
-pub(crate) async fn ask(cluster: &Cluster, asked: &[(TargetPartition, Identity)]) -> Vec<Described> {
+pub(crate) async fn ask(cluster: &Cluster, asked: &[Asked]) -> Vec<Described> {
     match answers(cluster, asked).await {
         Ok(described) => described,
         Err(error) => {
@@ -43,17 +52,16 @@ pub(crate) fn no_answer() -> Described {
     failed("it gave no answer")
 }
 
-async fn answers(
-    cluster: &Cluster,
-    asked: &[(TargetPartition, Identity)],
-) -> Result<Vec<Described>, ClientError> {
-    let partitions: Vec<TargetPartition> = asked.iter().map(|(partition, _)| partition.clone()).collect();
+async fn answers(cluster: &Cluster, asked: &[Asked]) -> Result<Vec<Described>, ClientError> {
+    let partitions: Vec<TargetPartition> = asked.iter().map(|one| one.partition.clone()).collect();
     let before = by_partition(offsets::list_log_ends(cluster, &partitions).await?);
     let producers: HashMap<_, _> =
         admin::describe_producers(cluster, &partitions).await?.into_iter().collect();
     let ends = by_partition(offsets::list_log_ends(cluster, &partitions).await?);
     let covered = replicated(cluster, &ends).await?;
-    let judge = |(partition, ours): &(TargetPartition, Identity)| {
+    let topics: BTreeSet<Arc<str>> = asked.iter().map(|one| Arc::clone(&one.partition.0)).collect();
+    let known = cluster.refresh(Topics::Named(topics.into_iter().collect())).await?;
+    let judge = |Asked { partition, identity, min_in_sync }: &Asked| {
         let end = match (before.get(partition), ends.get(partition)) {
             (Some(Ok(before)), Some(Ok(end))) if before.leader_epoch == end.leader_epoch => end,
             (Some(Err(code)), _) | (_, Some(Err(code))) => return failed(&code.to_string()),
@@ -63,9 +71,13 @@ async fn answers(
         if !covered.get(partition).is_some_and(|high| is_covered(high, end)) {
             return failed("its in-sync replicas do not have all of it yet");
         }
+        let in_sync = known.partition(&partition.0, partition.1).map_or(0, |one| one.in_sync_replicas.len());
+        if in_sync < *min_in_sync {
+            return failed(&format!("only {in_sync} of min.insync.replicas={min_in_sync} are in sync"));
+        }
         let end = TargetOffset(end.offset);
         match producers.get(partition) {
-            Some(Ok(producers)) => last_sequence(producers, *ours, end),
+            Some(Ok(producers)) => last_sequence(producers, *identity, end),
             Some(Err(code)) => match retry::decide(*code) {
                 Remedy::Fatal(_) => Described::CannotTell(code.to_string().into(), end),
                 _ => failed(&code.to_string()),

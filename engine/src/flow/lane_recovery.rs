@@ -119,9 +119,9 @@ impl Lane {
         partition.target_side = TargetSide::Asking;
         let question = Question { slot, generation: partition.generation };
         let topic = Arc::clone(&partition.target_topic);
-        let partition = partition.target_partition;
+        let (min_in_sync, partition) = (partition.rules.min_in_sync, partition.target_partition);
         self.status.counters.add_recovery();
-        self.actions.push(Action::Describe { question, topic, partition, identity });
+        self.actions.push(Action::Describe { question, topic, partition, identity, min_in_sync });
     }
 
     pub(crate) fn described(&mut self, question: Question, described: Described) {
