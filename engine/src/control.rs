@@ -8,7 +8,7 @@ use std::time::Duration;
 use kmirror_protocol::client::{ClientError, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,7 +23,7 @@ use crate::flow::lane::{Lane, LaneOptions};
 use crate::flow::workers::Workers;
 use crate::jobs::{JobContext, Jobs};
 use crate::offsets::store::MapStore;
-use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
+use crate::plan::{ClusterAlias, FlowPlan, Isolation, LimitPlan, OnLost, Plan, loops};
 use crate::progress::Progress;
 use crate::status::FlowStatus;
 
@@ -138,6 +138,7 @@ pub(crate) struct Flow {
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) status: Arc<FlowStatus>,
     pub(crate) clients: Clients,
+    pub(crate) limits: watch::Receiver<Arc<LimitPlan>>,
 }
 
 impl Flow {
@@ -198,7 +199,8 @@ impl Flow {
             identity.into(),
             Arc::clone(&self.status),
             std::time::Instant::now(),
-        );
+        )
+        .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
         let mut discovery = Discovery::new(
             Arc::clone(&self.plan),
             source_admin.clone(),
@@ -217,6 +219,7 @@ impl Flow {
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
             stop: self.shared.stop.clone(),
+            limits: self.limits.clone(),
         };
         // The queue is empty and has room for this one.
         let _ = sender.try_send(Event::Assign(changes.assign));

@@ -15,6 +15,7 @@ use super::partition::{Assignment, Identity, NodeId};
 use super::position::{LogRange, Loss};
 use super::rewrite::{Refused, TimestampRules};
 use crate::ids::{SourceOffset, SourcePartition};
+use crate::plan::LimitPlan;
 
 /// One of the two clusters of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,6 +107,8 @@ pub enum Event {
     Described(Question, Described),
     /// A producer identity for one partition.
     Renewed(Question, Result<Identity, Cause>),
+    /// From now on these limits count.
+    Limits(Arc<LimitPlan>),
     /// Time passed.
     Tick,
     /// Fetch no more, let what is in flight finish.
