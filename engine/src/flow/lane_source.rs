@@ -81,7 +81,8 @@ impl Lane {
                 continue;
             }
             let most = if broker.distance.is_far() { self.far_fetch_bytes } else { options.fetch_max_bytes };
-            let wanted = most.min(credit);
+            // Not the last of it: room for an answer is rounded up, and one that has to wait for memory waits long.
+            let wanted = most.min(credit - credit / 8);
             let (bytes, reserved) = self.limits.reserve(wanted, sharers, self.now);
             sharers -= 1;
             broker.reserved = reserved;
@@ -157,7 +158,8 @@ impl Lane {
             partition.session_on = Some(node);
         }
         let max_bytes = if broker.distance.is_far() {
-            self.far_fetch_bytes
+            // Each gets its share: with one that took all, the others would have nothing to send.
+            (self.far_fetch_bytes / broker.members.max(1)).max(self.options.fetch_max_partition_bytes)
         } else {
             self.options.fetch_max_partition_bytes
         };
