@@ -15,8 +15,9 @@ use crate::summary::summary;
 
 /// How often the status is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A mirror none of whose flows could start within this time gives up: the file or the clusters are wrong.
-/// Once a flow has started, it is retried for ever.
+/// A mirror gives up when each of its flows failed to start and this time is over: the file or the clusters are wrong.
+/// A first attempt that is still at work is left alone: thousands of topics take a while to create. Once a flow has
+/// started, it is retried for ever.
 const START_WITHIN: Duration = Duration::from_secs(15);
 /// A run until synced ends as incomplete when for so long nothing moved and something is in trouble.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
@@ -130,7 +131,8 @@ async fn wait_for_start(status: &Status) -> bool {
     }
     let started = Instant::now();
     while !status.flows.iter().any(|flow| flow.is_discovered()) {
-        if started.elapsed() > START_WITHIN {
+        let all_failed = status.flows.iter().all(|flow| !flow.trouble().is_empty());
+        if all_failed && started.elapsed() > START_WITHIN {
             for flow in &status.flows {
                 for (about, what) in flow.trouble() {
                     error!("{about}: {what}");

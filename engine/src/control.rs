@@ -12,20 +12,22 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::clients::Clients;
 use crate::commit::{ProgressError, ProgressStore};
 use crate::discovery::Discovery;
 use crate::error::chain;
-use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings};
+use crate::flow::drive::{Claim, Driver, EVENTS_MAX, Surroundings};
 use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
 use crate::flow::workers::Workers;
+use crate::ids::{ProducerMark, SourceOffset};
 use crate::jobs::{JobContext, Jobs};
 use crate::offsets::store::MapStore;
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, LimitPlan, OnLost, Plan, loops};
 use crate::progress::Progress;
-use crate::status::FlowStatus;
+use crate::status::{FlowStatus, PartitionStatus};
 
 /// Why a flow must not run. It is not retried: a person has to decide.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -129,8 +131,11 @@ const LOOK_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The same at most, when what is missing stays missing.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// How often offset maps are written down: commands that run beside the mirror read them.
-const KEEP_MAPS_EVERY: Duration = Duration::from_secs(5);
+/// How often progress and offset maps are written down at the least: commands that run beside the mirror read them, and
+/// after a crash so much is read again to find out how far it came.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// Claims that wait at most.
+const CLAIMS_MAX: usize = 64;
 
 /// One flow that is to run.
 pub(crate) struct Flow {
@@ -193,22 +198,14 @@ impl Flow {
         let maps = async {
             Ok::<_, StartError>(MapStore::open(&self.plan, target, target_admin, &target_metadata).await?)
         };
-        let (identity, progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
-        let lane = Lane::new(
-            self.lane_options(),
-            identity.into(),
-            Arc::clone(&self.status),
-            std::time::Instant::now(),
-        )
-        .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
-        let mut discovery = Discovery::new(
-            Arc::clone(&self.plan),
-            source_admin.clone(),
-            target_admin.clone(),
-            Arc::clone(&self.status),
-        );
-        let changes = discovery.look(&progress, &mut maps).await?;
+        let (identity, mut progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
+        let (identity, status) = (identity.into(), || Arc::clone(&self.status));
+        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now())
+            .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
+        let mut discovery = Discovery::new(Arc::clone(&self.plan), &self.clients, identity, status());
+        let changes = discovery.look(&mut progress, &mut maps).await?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let (claims, claimed) = mpsc::channel(CLAIMS_MAX);
         let rediscover = Arc::new(Notify::new());
         let around = Surroundings {
             source: source.clone(),
@@ -216,6 +213,7 @@ impl Flow {
             target_admin: target_admin.clone(),
             plan: Arc::clone(&self.plan),
             pool: Arc::clone(&self.shared.pool),
+            claims,
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
             stop: self.shared.stop.clone(),
@@ -233,6 +231,7 @@ impl Flow {
             plan: Arc::clone(&self.plan),
             clients: self.clients.clone(),
             status: Arc::clone(&self.status),
+            rediscover: Arc::clone(&rediscover),
             stop: self.shared.stop.clone(),
             drained: drained.clone(),
         });
@@ -244,6 +243,7 @@ impl Flow {
             maps,
             maps_unkept: false,
             events: sender,
+            claims: claimed,
             rediscover,
             driver,
             jobs,
@@ -285,6 +285,7 @@ struct Running {
     /// Writing them failed the last time.
     maps_unkept: bool,
     events: mpsc::Sender<Event>,
+    claims: mpsc::Receiver<Claim>,
     rediscover: Arc<Notify>,
     driver: tokio::task::JoinHandle<()>,
     jobs: Jobs,
@@ -297,25 +298,25 @@ struct Running {
 
 impl Running {
     async fn run(mut self) {
-        let mut flush = tokio::time::interval(self.plan.offset_flush_interval);
+        let mut flush = tokio::time::interval(self.plan.offset_flush_interval.min(KEEP_EVERY));
         flush.reset();
-        let mut keep = tokio::time::interval(KEEP_MAPS_EVERY);
-        keep.reset();
         let refresh_every = self.plan.refresh_topics;
         let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
         refresh.reset();
+        // Kept here: what is awaited below is dropped whenever something else comes first.
+        let mut called = false;
         loop {
             let earliest = self.looked + self.pause;
-            let rediscover = async {
-                self.rediscover.notified().await;
-                tokio::time::sleep_until(earliest).await;
-            };
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                _ = keep.tick() => self.keep_maps().await,
                 _ = flush.tick() => self.write_progress().await,
+                Some(claim) = self.claims.recv() => self.write_claim(claim).await,
                 _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
-                () = rediscover => self.look().await,
+                () = self.rediscover.notified(), if !called => called = true,
+                () = tokio::time::sleep_until(earliest), if called => {
+                    called = false;
+                    self.look().await;
+                }
             }
         }
         if let Err(error) = (&mut self.driver).await {
@@ -328,7 +329,7 @@ impl Running {
 
     /// Looks at the topics again; what could not be done is tried again after a growing pause.
     async fn look(&mut self) {
-        let looked = self.discovery.look(&self.progress, &mut self.maps).await;
+        let looked = self.discovery.look(&mut self.progress, &mut self.maps).await;
         self.looked = Instant::now();
         let again = looked.as_ref().map_or(true, |changes| changes.again);
         self.pause = if again { (self.pause * 2).min(LOOK_PAUSE_MAX) } else { LOOK_PAUSE_MIN };
@@ -366,6 +367,22 @@ impl Running {
         self.maps_unkept = kept.is_err();
     }
 
+    /// A partition is going to be written under a new identity.
+    async fn write_claim(&mut self, claim: Claim) {
+        let known = self.discovery.partitions().find(|(status, _)| status.source == claim.partition);
+        let Some((status, topic_id)) = known else { return };
+        let progress = progress_of(status, topic_id, (claim.next, Some(claim.mark)));
+        match self.progress.write(vec![progress]).await {
+            Ok(()) => {
+                status.set_mark(claim.next, claim.mark);
+                let _ = claim.written.send(());
+            }
+            Err(error) => {
+                warn!(flow = self.plan.name(), "{}; will be tried again", chain(&error));
+            }
+        }
+    }
+
     /// Maps first: progress that is further than they are would leave positions between that nobody knows.
     async fn write_progress(&mut self) {
         self.keep_maps().await;
@@ -373,17 +390,21 @@ impl Running {
     }
 }
 
+fn progress_of(
+    status: &PartitionStatus,
+    topic_id: Option<Uuid>,
+    (next, producer): (SourceOffset, Option<ProducerMark>),
+) -> Progress {
+    let leader_epoch = status.epoch_before(next);
+    Progress { partition: status.source.clone(), next, topic_id, leader_epoch, producer }
+}
+
 /// Writes down how far each partition is. What fails is written the next time.
 async fn write_progress(plan: &FlowPlan, discovery: &Discovery, store: &mut ProgressStore) {
     let progress = discovery
         .partitions()
         .filter(|(status, _)| status.acknowledged_next().0 > 0 && status.has_moved())
-        .map(|(status, topic_id)| Progress {
-            partition: status.source.clone(),
-            next: status.acknowledged_next(),
-            topic_id,
-            leader_epoch: status.epoch_before(status.acknowledged_next()),
-        })
+        .map(|(status, topic_id)| progress_of(status, topic_id, status.acknowledged()))
         .collect();
     if let Err(error) = store.write(progress).await {
         warn!(flow = plan.name(), "{}; will be tried again", chain(&error));

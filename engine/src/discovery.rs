@@ -14,18 +14,22 @@ use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topic, Topics};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::clients::Clients;
 use crate::commit::ProgressStore;
 use crate::create;
-use crate::flow::partition::Assignment;
+use crate::error::chain;
+use crate::flow::held::{self, Asked};
+use crate::flow::partition::{Assignment, Former};
 use crate::flow::position::{self, LogRange, Loss};
 use crate::flow::rewrite::TargetRules;
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::map::OffsetMap;
 use crate::offsets::store::MapStore;
 use crate::offsets::stretch::Settled;
 use crate::plan::{
     AutoOffsetReset, DeletionMode, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
 };
+use crate::progress::Progress;
 use crate::rules::{RULES_BY_DEFAULT, rules_from};
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
 use crate::sync::configs;
@@ -46,6 +50,10 @@ pub(crate) struct Discovery {
     plan: Arc<FlowPlan>,
     source: Cluster,
     target: Cluster,
+    /// The client that writes records: it may ask what was written.
+    writer: Cluster,
+    /// The identity under which new partitions are written.
+    identity: Identity,
     status: Arc<FlowStatus>,
     /// Partitions handed out, by topic, with the topic id they were handed out for.
     known: HashMap<Arc<str>, Known>,
@@ -64,7 +72,7 @@ struct Known {
 
 /// What is known of earlier runs.
 struct Before<'a> {
-    progress: &'a ProgressStore,
+    progress: &'a mut ProgressStore,
     maps: &'a mut MapStore,
 }
 
@@ -78,17 +86,19 @@ struct Wanted {
 }
 
 impl Discovery {
-    /// `source` and `target` are the admin clients of the flow.
+    /// New partitions are written under `identity`.
     pub(crate) fn new(
         plan: Arc<FlowPlan>,
-        source: Cluster,
-        target: Cluster,
+        clients: &Clients,
+        identity: Identity,
         status: Arc<FlowStatus>,
     ) -> Self {
         Self {
             plan,
-            source,
-            target,
+            source: clients.source_admin.clone(),
+            target: clients.target_admin.clone(),
+            writer: clients.target.clone(),
+            identity,
             status,
             known: HashMap::new(),
             gone: HashMap::new(),
@@ -105,7 +115,7 @@ impl Discovery {
     /// Looks at both clusters and returns what the lane has to change.
     pub(crate) async fn look(
         &mut self,
-        progress: &ProgressStore,
+        progress: &mut ProgressStore,
         maps: &mut MapStore,
     ) -> Result<Changes, ClientError> {
         let (source, target) =
@@ -115,7 +125,9 @@ impl Discovery {
         let wanted = self.wanted(&source, &target, progress);
         let ready = self.prepare_target(wanted, &target, &mut changes).await?;
         let rules = self.rules(&ready).await?;
-        self.assign_new(ready, &rules, Before { progress, maps }, &mut changes).await?;
+        self.assign_new(ready, &rules, &mut Before { progress, maps }, &mut changes).await?;
+        self.ask_target(&mut changes.assign).await;
+        self.claim(&changes.assign, progress).await;
         self.first = false;
         self.status.set_discovered();
         Ok(changes)
@@ -339,7 +351,7 @@ impl Discovery {
         &mut self,
         topics: Vec<Wanted>,
         rules: &HashMap<Arc<str>, TargetRules>,
-        mut before: Before<'_>,
+        before: &mut Before<'_>,
         changes: &mut Changes,
     ) -> Result<(), ClientError> {
         let new: Vec<SourcePartition> = topics
@@ -366,7 +378,7 @@ impl Discovery {
                     changes.again = true;
                     break;
                 };
-                changes.assign.extend(self.assign(&topic, partition, *range, rules, &mut before));
+                changes.assign.extend(self.assign(&topic, partition, *range, rules, before));
             }
         }
         Ok(())
@@ -415,6 +427,13 @@ impl Discovery {
             }
         }
         let deal_to = topic.deal_to;
+        let mark = written.filter(|progress| {
+            progress.next == start && position::is_same_topic(progress.topic_id, topic.source.id)
+        });
+        let former = mark
+            .and_then(|progress| progress.producer)
+            .filter(|_| deal_to.is_none())
+            .map(|mark| Former { mark, holds: held::no_answer() });
         let rules = TargetRules { by_key: deal_to.is_some(), ..rules };
         Some(Assignment {
             shared_target: self.plan.allows_collisions || deal_to.is_some(),
@@ -423,9 +442,49 @@ impl Discovery {
             topic_id: topic.source.id,
             target_topic: Arc::clone(&topic.target_topic),
             start,
+            former,
             rules,
             status,
         })
+    }
+
+    /// Asks the target what it holds of those who wrote these partitions before.
+    async fn ask_target(&self, assignments: &mut [Assignment]) {
+        let asked: Vec<Asked> = assignments
+            .iter()
+            .filter_map(|one| {
+                let partition = (Arc::clone(&one.target_topic), one.source.partition);
+                let identity = one.former.as_ref()?.mark.identity;
+                Some(Asked { partition, identity, min_in_sync: one.rules.min_in_sync })
+            })
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        let holds = held::ask(&self.writer, &asked).await;
+        for (former, holds) in assignments.iter_mut().filter_map(|one| one.former.as_mut()).zip(holds) {
+            former.holds = holds;
+        }
+    }
+
+    /// Writes down under which identity new partitions are written, before their first records leave: whoever restarts
+    /// can then tell how far they came. Without it a restart after a crash could repeat records.
+    async fn claim(&self, assignments: &[Assignment], progress: &mut ProgressStore) {
+        let mark = ProducerMark { identity: self.identity, sequence: 0 };
+        let new = assignments
+            .iter()
+            .filter(|one| one.former.is_none() && !one.shared_target)
+            .map(|one| Progress {
+                partition: one.source.clone(),
+                next: one.start,
+                topic_id: one.topic_id,
+                leader_epoch: one.status.epoch_before(one.start),
+                producer: Some(mark),
+            })
+            .collect();
+        if let Err(error) = progress.write(new).await {
+            warn!(flow = self.plan.name(), "{}", chain(&error));
+        }
     }
 
     /// The offset map to go on with: what was mirrored unseen is unknown in it.

@@ -217,7 +217,8 @@ pub async fn prepare_reverse(
         let start = map.and_then(OffsetMap::end).map(|(_, target)| SourceOffset(target.0));
         if let Some((next, map)) = start.zip(map).filter(|(start, _)| writes && mirrored_back < Some(*start))
         {
-            let progress = Progress { partition: copied.clone(), next, topic_id, leader_epoch: None };
+            let progress =
+                Progress { partition: copied.clone(), next, topic_id, leader_epoch: None, producer: None };
             due.push((progress, map.inverse(reverse.sync.offset_map_segments)));
         }
         starts.push(ReverseStart { partition: copied, start, mirrored_back });

@@ -35,6 +35,26 @@ pub struct SourcePartition {
     pub partition: i32,
 }
 
+/// A producer id with its epoch, as `InitProducerId` gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+}
+
+/// What ties a source position to the target: the identity that a partition is written under, and the sequence that the
+/// record at the position gets. Whoever writes a partition under a mark gives each record the same sequence, so that the
+/// end of the partition says how far the former writer came, and two writers at once leave every record once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerMark {
+    /// The identity.
+    pub identity: Identity,
+    /// The sequence of the record that comes next.
+    pub sequence: i32,
+}
+
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.topic, self.partition)

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -20,6 +21,8 @@ pub(crate) struct JobContext {
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) clients: Clients,
     pub(crate) status: Arc<FlowStatus>,
+    /// Asks for a look at the topics before the next regular one.
+    pub(crate) rediscover: Arc<Notify>,
     pub(crate) stop: CancellationToken,
     /// Comes after `stop`, when nothing is in flight any more: what is left to say is said then.
     pub(crate) drained: CancellationToken,

@@ -9,7 +9,7 @@ use kmirror_protocol::wire::record::NewRecord;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 
 /// How far a partition is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub struct Progress {
     pub topic_id: Option<Uuid>,
     /// The leader epoch of the last mirrored record. MirrorMaker 2 writes none and ignores ours.
     pub leader_epoch: Option<i32>,
+    /// The identity it is written under, and the sequence of the record at `next`. MirrorMaker 2 writes none and ignores
+    /// ours.
+    pub producer: Option<ProducerMark>,
 }
 
 /// The key of a partition's record. `connector` is the connector's name: `MirrorSourceConnector` in MirrorMaker 2's
@@ -40,13 +43,27 @@ pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestam
     let last = progress.next.0 - 1;
     let topic_id = progress.topic_id.map(|id| format!(r#","topicId":"{id}""#)).unwrap_or_default();
     let epoch = progress.leader_epoch.map(|epoch| format!(r#","leaderEpoch":{epoch}"#)).unwrap_or_default();
-    let value = format!(r#"{{"offset":{last}{topic_id}{epoch}}}"#);
+    let producer = progress.producer.map(producer_field).unwrap_or_default();
+    let value = format!(r#"{{"offset":{last}{topic_id}{epoch}{producer}}}"#);
     NewRecord {
         timestamp,
         key: Some(key(connector, source_alias, &progress.partition)),
         value: Some(value.into()),
         headers: Vec::new(),
     }
+}
+
+fn producer_field(mark: ProducerMark) -> String {
+    let ProducerMark { identity: Identity { producer_id, producer_epoch }, sequence } = mark;
+    format!(r#","producer":{{"id":{producer_id},"epoch":{producer_epoch},"sequence":{sequence}}}"#)
+}
+
+fn read_producer(value: &Value) -> Option<ProducerMark> {
+    let producer = value.get("producer")?;
+    let field = |name| producer.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+    let identity =
+        Identity { producer_id: field("id")?, producer_epoch: i16::try_from(field("epoch")?).ok()? };
+    Some(ProducerMark { identity, sequence: i32::try_from(field("sequence")?).ok()? })
 }
 
 /// Something read from the progress topic.
@@ -77,16 +94,25 @@ pub fn read(connector: &str, source_alias: &str, key: &[u8], value: Option<&[u8]
     if value.is_null() {
         return Some(Read::Removed(partition));
     }
-    // MirrorSourceTask seeks to offset + 1; a missing or negative offset means: from the start.
+    let producer = read_producer(&value);
+    // MirrorSourceTask seeks to offset + 1; a missing or negative offset means: from the start. We write -1 with a mark
+    // before the first record leaves.
+    let first = if producer.is_some() { -1 } else { 0 };
     let Some(last) =
-        value.get("offset").and_then(Value::as_i64).filter(|offset| (0..i64::MAX).contains(offset))
+        value.get("offset").and_then(Value::as_i64).filter(|offset| (first..i64::MAX).contains(offset))
     else {
         return Some(Read::Removed(partition));
     };
     let topic_id = value.get("topicId").and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
     let epoch = value.get("leaderEpoch").and_then(Value::as_i64);
     let leader_epoch = epoch.and_then(|epoch| i32::try_from(epoch).ok()).filter(|epoch| *epoch >= 0);
-    Some(Read::Progress(Progress { partition, next: SourceOffset(last + 1), topic_id, leader_epoch }))
+    Some(Read::Progress(Progress {
+        partition,
+        next: SourceOffset(last + 1),
+        topic_id,
+        leader_epoch,
+        producer,
+    }))
 }
 
 #[cfg(test)]
@@ -108,6 +134,7 @@ mod tests {
             next: SourceOffset(124),
             topic_id: None,
             leader_epoch: None,
+            producer: None,
         };
         let record = record(CONNECTOR, "us-west", &progress, 0);
         assert_eq!(
@@ -125,6 +152,7 @@ mod tests {
             next: SourceOffset(8),
             topic_id: None,
             leader_epoch: None,
+            producer: None,
         };
         assert_eq!(read(CONNECTOR, "A", key, Some(br#"{"offset":7}"#)), Some(Read::Progress(expected)));
         assert_eq!(read(CONNECTOR, "A", key, None), Some(Read::Removed(partition("orders", 3))));
@@ -141,8 +169,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 1i64..i64::MAX, id in any::<Option<u128>>(), leader_epoch in prop::option::of(0i32..)) {
-            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128), leader_epoch };
+        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 0i64..i64::MAX, id in any::<Option<u128>>(), leader_epoch in prop::option::of(0i32..), producer in prop::option::of((0i64.., 0i16.., 0i32..))) {
+            let producer = producer.map(|(producer_id, producer_epoch, sequence)| ProducerMark { identity: Identity { producer_id, producer_epoch }, sequence });
+            prop_assume!(next > 0 || producer.is_some());
+            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128), leader_epoch, producer };
             let record = record(CONNECTOR, &alias, &progress, 0);
             prop_assert_eq!(read(CONNECTOR, &alias, &record.key.unwrap(), record.value.as_deref()), Some(Read::Progress(progress)));
         }

@@ -13,6 +13,7 @@ pub(crate) const RULES_BY_DEFAULT: TargetRules = TargetRules {
     level: None,
     by_key: false,
     timestamps: None,
+    min_in_sync: 1,
 };
 
 /// What a topic's settings demand.
@@ -44,5 +45,6 @@ pub(crate) fn rules_from(config: &[ConfigEntry]) -> TargetRules {
         level,
         by_key: false,
         timestamps: checked.then_some(timestamps),
+        min_in_sync: value("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1),
     }
 }

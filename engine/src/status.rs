@@ -12,7 +12,7 @@ use kmirror_protocol::net::Throttling;
 use crate::flow::epochs::EpochHistory;
 use crate::flow::event::Side;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::map::{OffsetMap, Translation};
 
 /// What a partition is doing.
@@ -55,6 +55,8 @@ pub struct PartitionStatus {
     pub target_topic: Arc<str>,
     start: SourceOffset,
     acknowledged_next: AtomicI64,
+    /// The same with what a restart needs to know of it.
+    acknowledged: Mutex<(SourceOffset, Option<ProducerMark>)>,
     high_watermark: AtomicI64,
     goal: AtomicI64,
     records: AtomicU64,
@@ -81,6 +83,7 @@ impl PartitionStatus {
             target_topic,
             start,
             acknowledged_next: AtomicI64::new(start.0),
+            acknowledged: Mutex::new((start, None)),
             high_watermark: AtomicI64::new(goal.0),
             goal: AtomicI64::new(goal.0),
             records: AtomicU64::new(0),
@@ -96,6 +99,16 @@ impl PartitionStatus {
     /// Every source record before this offset is at the target or was dropped on purpose.
     pub fn acknowledged_next(&self) -> SourceOffset {
         SourceOffset(self.acknowledged_next.load(Ordering::Acquire))
+    }
+
+    /// [`Self::acknowledged_next`], and the mark that belongs to it.
+    pub(crate) fn acknowledged(&self) -> (SourceOffset, Option<ProducerMark>) {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is written under a new identity from `next` on.
+    pub(crate) fn set_mark(&self, next: SourceOffset, mark: ProducerMark) {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = (next, Some(mark));
     }
 
     /// The source offset that mirroring of it began with.
@@ -173,7 +186,14 @@ impl PartitionStatus {
         self.offset_map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_acknowledged(&self, next: SourceOffset, records: u64, bytes: u64) {
+    pub(crate) fn set_acknowledged(
+        &self,
+        next: SourceOffset,
+        mark: Option<ProducerMark>,
+        records: u64,
+        bytes: u64,
+    ) {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = (next, mark);
         self.records.fetch_add(records, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.acknowledged_next.store(next.0, Ordering::Release);
@@ -303,6 +323,11 @@ impl FlowStatus {
     /// The partitions being mirrored, by source topic and index.
     pub fn partitions(&self) -> Vec<Arc<PartitionStatus>> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    /// Whether this partition is being mirrored.
+    pub(crate) fn has(&self, partition: &SourcePartition) -> bool {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).contains_key(partition)
     }
 
     /// What cannot be done at the moment, by the topic (or other thing) it concerns.

@@ -187,6 +187,7 @@ fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> (Vec<By
         level: None,
         by_key: false,
         timestamps: None,
+        min_in_sync: 1,
     };
     let shape = Shape { codec: Codec::Lz4, level: None, max_batch_bytes: 1 << 20, timestamps: None };
     let (mut position, mut sizes, mut found) = (from, fetches.iter().cycle(), Vec::new());

@@ -12,7 +12,7 @@ import sys
 from confluent_kafka import (
     Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 import common
 
@@ -55,18 +55,17 @@ def load(bootstrap, topics, partitions, groups):
 
 
 def held(bootstrap, prefix):
-    consumer = Consumer(common.client(bootstrap, **{"group.id": "scale-held"}))
-    topics = {name: topic for name, topic in consumer.list_topics(timeout=60).topics.items() if name.startswith(prefix)}
+    admin = AdminClient(common.client(bootstrap))
+    topics = {name: topic for name, topic in admin.list_topics(timeout=60).topics.items() if name.startswith(prefix)}
+    wanted = {TopicPartition(name, partition): OffsetSpec.latest() for name, topic in topics.items()
+              for partition in topic.partitions}
     offsets = 0
-    for name, topic in topics.items():
-        for partition in topic.partitions:
-            try:
-                first, end = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=30)
-                offsets += end - first
-            except KafkaException:
-                # Just created: whoever asks comes back.
-                break
-    consumer.close()
+    for future in admin.list_offsets(wanted, request_timeout=60).values() if wanted else ():
+        try:
+            offsets += future.result().offset
+        except KafkaException:
+            # Just created: whoever asks comes back.
+            pass
     return {"topics": len(topics), "offsets": offsets}
 
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::artefacts::Version;
 use crate::cache;
+use crate::disk::Disk;
 use crate::java::{java, server_flags};
 use crate::process::{Exit, Process, Signal, run};
 
@@ -33,6 +34,10 @@ pub(crate) struct NodeSettings {
     pub(crate) jvm_flags: Vec<String>,
     /// No file of this process may grow beyond; stands for a full disk.
     pub(crate) file_size_limit: Option<u64>,
+    /// `data-2` is a [`Disk`].
+    pub(crate) small_disk: bool,
+    /// Further variables of the process.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// A node with its files; runs or not.
@@ -41,12 +46,15 @@ pub(crate) struct Node {
     directory: PathBuf,
     process: Option<Process>,
     killed: Option<Instant>,
+    /// Dropped behind the process that writes to it.
+    disk: Option<Disk>,
 }
 
 impl Node {
     /// Makes the node's files below `directory`; does not start it.
     pub(crate) fn create(settings: NodeSettings, directory: PathBuf) -> Result<Self> {
-        let mut node = Self { settings, directory, process: None, killed: None };
+        let disk = settings.small_disk.then(|| Disk::mount(&directory.join("data-2"))).transpose()?;
+        let mut node = Self { settings, directory, process: None, killed: None, disk };
         let own = node.directory.display().to_string();
         let properties = &mut node.settings.properties;
         properties.entry("log.dirs".to_owned()).or_insert_with(|| "{dir}/data".to_owned());
@@ -103,6 +111,15 @@ impl Node {
         self.settings.file_size_limit = bytes;
     }
 
+    pub(crate) fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.settings.environment = variables.iter().map(owned).collect();
+    }
+
+    pub(crate) fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
     /// Starts the process; `wait_ready` says when it serves.
     pub(crate) fn start(&mut self) -> Result<()> {
         if let Some(killed) = self.killed.take().filter(|_| self.settings.version.needs_zookeeper()) {
@@ -123,8 +140,10 @@ impl Node {
         let mut java = java(self.settings.version, "INFO")?;
         java.args(server_flags(self.settings.heap_mb)).args(&self.settings.jvm_flags);
         java.arg(format!("-Dkafka.logs.dir={}", self.directory.display()));
+        java.envs(self.settings.environment.iter().map(|(name, value)| (name, value)));
         let Some(bytes) = self.settings.file_size_limit else { return Ok(java) };
         let mut shell = Command::new("bash");
+        shell.envs(self.settings.environment.iter().map(|(name, value)| (name, value)));
         shell.args(["-c", "ulimit -f \"$1\" && shift && exec \"$@\"", "bash"]);
         shell.arg((bytes / 1024).to_string()).arg(java.get_program()).args(java.get_args());
         Ok(shell)

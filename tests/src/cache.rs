@@ -74,8 +74,19 @@ fn keep_when_a_test_panics(run: PathBuf) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         before(info);
-        if fs::write(run.join(reaper::KEEP), b"").is_ok() {
-            eprintln!("log files are kept in {}", run.display());
-        }
+        keep_run(&run);
     }));
+}
+
+/// Keeps the log files of this process, and says where.
+pub fn keep() {
+    if let Ok(run) = run_directory() {
+        keep_run(run);
+    }
+}
+
+fn keep_run(run: &Path) {
+    if fs::write(run.join(reaper::KEEP), b"").is_ok() {
+        eprintln!("log files are kept in {}", run.display());
+    }
 }

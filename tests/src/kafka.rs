@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 pub use crate::artefacts::Version;
 use crate::broker::{Node, NodeSettings, random_id};
 use crate::cache;
+use crate::disk::Disk;
 use crate::process::{Process, Signal};
 use crate::proxy::{Link, Proxy};
 use crate::zookeeper::ZooKeeper;
@@ -32,6 +33,8 @@ pub struct Options {
     pub jvm_flags: Vec<String>,
     /// Largest size of any file of a broker, in bytes: beyond it writing fails, as on a full disk.
     pub file_size_limit: Option<u64>,
+    /// The broker whose directory `{dir}/data-2` is a disk of its own that [`KafkaCluster::disk`] fills; for root.
+    pub small_disk: Option<i32>,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             properties: Vec::new(),
             jvm_flags: Vec::new(),
             file_size_limit: None,
+            small_disk: None,
         }
     }
 }
@@ -143,6 +147,8 @@ impl KafkaCluster {
                 heap_mb: options.heap_mb,
                 jvm_flags: options.jvm_flags.clone(),
                 file_size_limit: options.file_size_limit,
+                small_disk: options.small_disk == Some(node_id),
+                environment: Vec::new(),
             };
             nodes.push(Node::create(settings, directory_of(&directory, node_id)?)?);
         }
@@ -251,6 +257,17 @@ impl KafkaCluster {
     pub fn limit_file_size(&mut self, id: i32, bytes: Option<u64>) -> Result<()> {
         self.node_mut(id)?.limit_file_size(bytes);
         Ok(())
+    }
+
+    /// Gives broker `id` further environment variables from its next start on, instead of those it had.
+    pub fn set_environment(&mut self, id: i32, variables: &[(&str, &str)]) -> Result<()> {
+        self.node_mut(id)?.set_environment(variables);
+        Ok(())
+    }
+
+    /// The disk of its own that broker `id` has; see [`Options::small_disk`].
+    pub fn disk(&self, id: i32) -> Result<&Disk> {
+        self.node(id)?.disk().with_context(|| format!("broker {id} has no disk of its own"))
     }
 
     /// The log broker `id` wrote since its last start.

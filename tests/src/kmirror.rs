@@ -57,6 +57,12 @@ impl Properties {
         Self(text)
     }
 
+    /// A file that begins with this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The same, quick to notice changes and to write progress.
     #[must_use]
     pub fn flow(source: (&str, &str), target: (&str, &str), topics: &str) -> Self {

@@ -5,6 +5,8 @@
 pub mod artefacts;
 pub mod broker;
 pub mod cache;
+pub mod disk;
+pub mod faults;
 pub mod java;
 pub mod kafka;
 pub mod kmirror;

@@ -1,15 +1,15 @@
-//! A bad link: a TCP proxy on loopback that delays, throttles, holds or cuts, and counts the frames that clients send:
-//! four bytes of length and so many bytes, as Kafka's requests are. Beyond that it knows bytes only.
+//! A bad link: a TCP proxy on loopback that delays, throttles, holds, cuts or half-closes, and counts the frames that
+//! clients send: four bytes of length and so many bytes, as Kafka's requests are. Beyond that it knows bytes only.
 //!
 //! Bytes wait in a queue with the time they are due, so a delay costs no bandwidth: what a sender may have under
 //! way is bounded by [`QUEUE_BYTES`] a direction, as by the buffers of a long link.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -32,12 +32,35 @@ pub struct Link {
     pub cut: bool,
 }
 
+/// One direction of a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// From clients to the server.
+    Requests,
+    /// From the server to clients.
+    Responses,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    link: Link,
+    /// What flows this way is held.
+    held: Option<Way>,
+}
+
 struct Shared {
     upstream: SocketAddr,
-    link: Mutex<Link>,
+    state: Mutex<State>,
     changed: Condvar,
-    open: Mutex<Vec<TcpStream>>,
+    open: Mutex<HashMap<u64, Streams>>,
+    connections: AtomicU64,
     requests: AtomicU64,
+}
+
+/// Both sides of an open connection.
+struct Streams {
+    client: TcpStream,
+    upstream: TcpStream,
 }
 
 /// A running proxy; it refuses everything when dropped.
@@ -53,9 +76,10 @@ impl Proxy {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstream,
-            link: Mutex::new(link),
+            state: Mutex::new(State { link, held: None }),
             changed: Condvar::new(),
-            open: Mutex::new(Vec::new()),
+            open: Mutex::new(HashMap::new()),
+            connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
         });
         let for_thread = Arc::clone(&shared);
@@ -76,10 +100,27 @@ impl Proxy {
 
     /// Changes how the link behaves, for open connections too.
     pub fn set(&self, link: Link) {
-        *lock(&self.shared.link) = link;
+        *lock(&self.shared.state) = State { link, held: None };
         self.shared.changed.notify_all();
         if link.cut {
             self.close_all();
+        }
+    }
+
+    /// Holds what flows one way, until the next [`Self::set`]; the other way goes on.
+    pub fn hold_one_way(&self, way: Way) {
+        lock(&self.shared.state).held = Some(way);
+    }
+
+    /// Ends what flows one way on every open connection, as a peer does that shuts down its sending side; the other
+    /// way stays open as long as that peer likes.
+    pub fn half_close(&self, way: Way) {
+        for streams in lock(&self.shared.open).values() {
+            let receiver = match way {
+                Way::Requests => &streams.upstream,
+                Way::Responses => &streams.client,
+            };
+            receiver.shutdown(Shutdown::Write).ok();
         }
     }
 
@@ -91,8 +132,9 @@ impl Proxy {
 
     /// Closes every open connection once; new ones may be made.
     pub fn close_all(&self) {
-        for stream in lock(&self.shared.open).drain(..) {
-            stream.shutdown(Shutdown::Both).ok();
+        for (_, streams) in lock(&self.shared.open).drain() {
+            streams.client.shutdown(Shutdown::Both).ok();
+            streams.upstream.shutdown(Shutdown::Both).ok();
         }
     }
 }
@@ -108,16 +150,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn serve(shared: &Arc<Shared>, client: TcpStream) -> Result<()> {
-    if lock(&shared.link).cut {
+    if lock(&shared.state).link.cut {
         return Ok(());
     }
     let upstream = TcpStream::connect(shared.upstream)?;
     for stream in [&client, &upstream] {
         stream.set_nodelay(true)?;
-        lock(&shared.open).push(stream.try_clone()?);
     }
-    direction(shared, client.try_clone()?, upstream.try_clone()?, Some(Frames::default()));
-    direction(shared, upstream, client, None);
+    let streams = Streams { client: client.try_clone()?, upstream: upstream.try_clone()? };
+    let connection = shared.connections.fetch_add(1, Ordering::Relaxed);
+    lock(&shared.open).insert(connection, streams);
+    let both = [
+        direction(shared, Way::Requests, client.try_clone()?, upstream.try_clone()?),
+        direction(shared, Way::Responses, upstream, client),
+    ];
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        for writer in both {
+            writer.join().ok();
+        }
+        lock(&shared.open).remove(&connection);
+    });
     Ok(())
 }
 
@@ -166,21 +219,23 @@ impl Frames {
     }
 }
 
-fn direction(shared: &Arc<Shared>, from: TcpStream, to: TcpStream, frames: Option<Frames>) {
+/// Passes on what comes; ends when the receiver is told that there is no more.
+fn direction(shared: &Arc<Shared>, way: Way, from: TcpStream, to: TcpStream) -> JoinHandle<()> {
     let queue = Arc::new(Queue::default());
     let (reader, writer) = (Arc::clone(&queue), queue);
     let (for_reader, for_writer) = (Arc::clone(shared), Arc::clone(shared));
+    let frames = (way == Way::Requests).then(Frames::default);
     thread::spawn(move || {
         read_into(&for_reader, &reader, from, frames).ok();
         lock(&reader.state).ended = true;
         reader.changed.notify_all();
     });
     thread::spawn(move || {
-        write_from(&for_writer, &writer, &to).ok();
+        write_from(&for_writer, way, &writer, &to).ok();
         to.shutdown(Shutdown::Both).ok();
         lock(&writer.state).ended = true;
         writer.changed.notify_all();
-    });
+    })
 }
 
 fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream, mut frames: Option<Frames>) -> Result<()> {
@@ -194,7 +249,7 @@ fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream, mut frames: Op
         if let Some(frames) = &mut frames {
             shared.requests.fetch_add(frames.count(&buffer[..count]), Ordering::Relaxed);
         }
-        let link = *lock(&shared.link);
+        let link = lock(&shared.state).link;
         let now = Instant::now();
         free_at = free_at.max(now);
         if let Some(rate) = link.bytes_per_second {
@@ -213,7 +268,7 @@ fn read_into(shared: &Shared, queue: &Queue, mut from: TcpStream, mut frames: Op
     }
 }
 
-fn write_from(shared: &Shared, queue: &Queue, mut to: &TcpStream) -> Result<()> {
+fn write_from(shared: &Shared, way: Way, queue: &Queue, mut to: &TcpStream) -> Result<()> {
     loop {
         let mut state = lock(&queue.state);
         let (due, chunk) = loop {
@@ -227,17 +282,17 @@ fn write_from(shared: &Shared, queue: &Queue, mut to: &TcpStream) -> Result<()> 
         };
         drop(state);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        wait_while_held(shared);
+        wait_while_held(shared, way);
         to.write_all(&chunk)?;
         lock(&queue.state).bytes -= chunk.len();
         queue.changed.notify_all();
     }
 }
 
-fn wait_while_held(shared: &Shared) {
-    let mut link = lock(&shared.link);
-    while link.hold && !link.cut {
-        link = shared.changed.wait(link).unwrap_or_else(PoisonError::into_inner);
+fn wait_while_held(shared: &Shared, way: Way) {
+    let mut state = lock(&shared.state);
+    while (state.link.hold || state.held == Some(way)) && !state.link.cut {
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -314,5 +369,58 @@ mod tests {
         assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
         let mut again = TcpStream::connect(proxy.address()).unwrap();
         assert!(matches!(again.read(&mut [0]), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn one_way_is_held_and_the_other_is_not() {
+        let proxy = Proxy::start(0, echo(), Link::default()).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        proxy.hold_one_way(Way::Responses);
+        stream.write_all(b"y").unwrap();
+        assert!(stream.read_exact(&mut [0]).is_err());
+        proxy.set(Link::default());
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+    }
+
+    #[test]
+    fn a_connection_can_be_half_closed_either_way() {
+        // A server that goes on sending when it has read the end.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            assert_eq!(first.read(&mut [0]).unwrap(), 0);
+            first.write_all(b"still here").unwrap();
+            drop(first);
+            let (mut second, _) = listener.accept().unwrap();
+            second.read_exact(&mut [0; 5]).unwrap();
+        });
+        let proxy = Proxy::start(0, address, Link::default()).unwrap();
+        let connect = || {
+            let stream = TcpStream::connect(proxy.address()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            // Until it is served there is nothing to close.
+            while lock(&proxy.shared.open).is_empty() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            stream
+        };
+        let mut stream = connect();
+        proxy.half_close(Way::Requests);
+        stream.read_exact(&mut [0; 10]).unwrap();
+        drop(stream);
+        while !lock(&proxy.shared.open).is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+
+        let mut stream = connect();
+        proxy.half_close(Way::Responses);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        stream.write_all(b"hello").unwrap();
+        server.join().unwrap();
     }
 }

@@ -17,11 +17,12 @@ pub const KEEP: &str = "KEEP";
 
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
-kills= dirs=
+kills= dirs= mounts=
 while read -r what one two; do
   case $what in
     kill) kills="$kills $one:$two" ;;
     dir) dirs="$dirs $one" ;;
+    mount) mounts="$mounts $one" ;;
   esac
 done
 for entry in $kills; do
@@ -30,6 +31,7 @@ for entry in $kills; do
   [ "$now" = "$start" ] && kill -9 "$pid"
 done
 [ -n "$kills" ] && sleep 0.3
+for mount in $mounts; do umount -l "$mount" 2>/dev/null; done
 for dir in $dirs; do
   if [ -e "$dir/KEEP" ]; then find "$dir" -type d -name 'data*' -prune -exec rm -rf {} +; else rm -rf "$dir"; fi
 done
@@ -46,6 +48,11 @@ pub fn kill_at_exit(pid: u32) -> Result<()> {
 /// Removes the directory when this process ends.
 pub fn remove_at_exit(directory: &Path) -> Result<()> {
     tell(&format!("dir {}\n", directory.display()))
+}
+
+/// Unmounts the file system at `directory` when this process ends.
+pub fn unmount_at_exit(directory: &Path) -> Result<()> {
+    tell(&format!("mount {}\n", directory.display()))
 }
 
 /// Start time of a process in clock ticks since boot: with the PID it names a process for good.

@@ -8,28 +8,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kmirror_protocol::client::admin::{self, ActiveProducer};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
-use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::fetch::EpochEnd;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Cause, Described, Event, Note, Side};
+use super::event::{Action, Cause, Event, Note, Recount, Side};
+use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
-use super::partition::{Identity, NodeId};
+use super::partition::NodeId;
 use super::position::LogRange;
+use super::recount::recount;
 use super::remedy;
 use super::workers::{Job, Workers};
 use crate::clock::now_ms;
 use crate::error::chain;
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
+use crate::offsets::stretch::Landed;
 use crate::plan::{FlowPlan, LimitPlan};
 
 /// Events that wait for the lane at most.
@@ -39,6 +40,18 @@ const EVENTS_PER_TURN: usize = 64;
 /// How long a clean stop waits for the answers to what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Partitions of a flow that are read again at once, to find how far a former writer came: each takes some megabytes.
+const RECOUNTS_AT_ONCE: usize = 4;
+
+/// Asks for it to be written down that a partition is written under an identity, from a source offset on.
+pub(crate) struct Claim {
+    pub(crate) partition: SourcePartition,
+    pub(crate) next: SourceOffset,
+    pub(crate) mark: ProducerMark,
+    /// Answered when it is written down; dropped when it cannot be.
+    pub(crate) written: oneshot::Sender<()>,
+}
+
 /// What a driver needs of its flow.
 pub(crate) struct Surroundings {
     pub(crate) source: Cluster,
@@ -46,6 +59,8 @@ pub(crate) struct Surroundings {
     pub(crate) target_admin: Cluster,
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) pool: Arc<BufferPool>,
+    /// Where claims go; each is awaited before its partition sends.
+    pub(crate) claims: mpsc::Sender<Claim>,
     /// Told when topics should be looked at again.
     pub(crate) rediscover: Arc<Notify>,
     /// Workers for re-encoding, shared by all flows.
@@ -62,6 +77,7 @@ pub(crate) struct Driver {
     events: mpsc::Receiver<Event>,
     links: HashMap<(Side, NodeId), mpsc::Sender<LinkRequest>>,
     link_requests_max: usize,
+    recounts: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
 
@@ -73,7 +89,9 @@ impl Driver {
         events: mpsc::Receiver<Event>,
     ) -> Self {
         let link_requests_max = lane.options.max_in_flight + 1;
-        Self { lane, around, sender, events, links: HashMap::new(), link_requests_max, tasks: JoinSet::new() }
+        let (links, tasks) = (HashMap::new(), JoinSet::new());
+        let recounts = Arc::new(Semaphore::new(RECOUNTS_AT_ONCE));
+        Self { lane, around, sender, events, links, link_requests_max, recounts, tasks }
     }
 
     /// Runs until the stop signal and everything in flight is answered, or the drain timeout is over.
@@ -153,21 +171,24 @@ impl Driver {
                     Event::SetAside(question, remedy::dead_letter(&plan, &target, &admin, letter).await)
                 });
             }
-            Action::Describe { question, topic, partition, identity } => {
+            Action::Describe { question, topic, partition, identity, min_in_sync } => {
                 let cluster = self.around.target.clone();
+                let asked = Asked { partition: (topic, partition), identity, min_in_sync };
                 self.ask(async move {
-                    Event::Described(question, describe(&cluster, topic, partition, identity).await)
+                    let described = held::ask(&cluster, &[asked]).await.pop();
+                    Event::Described(question, described.unwrap_or_else(held::no_answer))
                 });
             }
-            Action::Renew(question) => {
-                let cluster = self.around.target.clone();
+            Action::Recount(question, asked) => {
+                let (source, target) = (self.around.source.clone(), self.around.target.clone());
+                let turn = Arc::clone(&self.recounts);
                 self.ask(async move {
-                    let identity = txn::init_producer_id(&cluster).await;
-                    Event::Renewed(
-                        question,
-                        identity.map(Identity::from).map_err(|error| chain(&error).into()),
-                    )
+                    Event::Recounted(question, recount_in_turn(&turn, &source, &target, &asked).await)
                 });
+            }
+            Action::Renew { question, claim } => {
+                let (cluster, claims) = (self.around.target.clone(), self.around.claims.clone());
+                self.ask(async move { Event::Renewed(question, renew(&cluster, &claims, claim).await) });
             }
             Action::Refresh(side) => self.refresh(side),
             Action::Rediscover => self.around.rediscover.notify_one(),
@@ -265,28 +286,29 @@ async fn epoch_end(
     }
 }
 
-/// What the target holds of a producer.
-async fn describe(cluster: &Cluster, topic: Arc<str>, partition: i32, ours: Identity) -> Described {
-    let answers = match admin::describe_producers(cluster, &[(topic, partition)]).await {
-        Ok(answers) => answers,
-        Err(error) => return Described::Failed(chain(&error).into()),
-    };
-    match answers.into_iter().next() {
-        Some((_, Ok(producers))) => last_sequence(&producers, ours),
-        Some((_, Err(code))) => match retry::decide(code) {
-            Remedy::Fatal(_) => Described::CannotTell(code.to_string().into()),
-            _ => Described::Failed(format!("asking the target what it holds failed: {code}").into()),
-        },
-        None => Described::Failed("asking the target what it holds gave no answer".into()),
-    }
+async fn recount_in_turn(
+    turn: &Semaphore,
+    source: &Cluster,
+    target: &Cluster,
+    asked: &Recount,
+) -> Result<Option<Landed>, Cause> {
+    // The semaphore is never closed.
+    let _turn = turn.acquire().await;
+    recount(source, target, asked).await.map_err(|error| chain(&error).into())
 }
 
-fn last_sequence(producers: &[ActiveProducer], ours: Identity) -> Described {
-    let Some(producer) = producers.iter().find(|one| one.producer_id == ours.producer_id) else {
-        return Described::LastSequence(None);
-    };
-    if producer.producer_epoch != i32::from(ours.producer_epoch) {
-        return Described::CannotTell("another producer has taken over our producer id".into());
-    }
-    Described::LastSequence(Some(producer.last_sequence).filter(|sequence| *sequence >= 0))
+/// A new producer identity, written down with where the partition begins to be written under it.
+async fn renew(
+    cluster: &Cluster,
+    claims: &mpsc::Sender<Claim>,
+    claim: Option<(SourcePartition, SourceOffset)>,
+) -> Result<Identity, Cause> {
+    let identity = txn::init_producer_id(cluster).await.map_err(|error| Cause::from(chain(&error)))?.into();
+    let Some((partition, next)) = claim else { return Ok(identity) };
+    let (written, done) = oneshot::channel();
+    let claim = Claim { partition, next, mark: ProducerMark { identity, sequence: 0 }, written };
+    let unwritten = || Cause::from("the identity it is written under could not be written down");
+    claims.send(claim).await.map_err(|_| unwritten())?;
+    done.await.map_err(|_| unwritten())?;
+    Ok(identity)
 }

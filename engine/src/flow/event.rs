@@ -11,10 +11,11 @@ use kmirror_protocol::wire::fetch::EpochEnd;
 use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 
-use super::partition::{Assignment, Identity, NodeId};
+use super::partition::{Assignment, NodeId};
 use super::position::{LogRange, Loss};
 use super::rewrite::{Refused, TimestampRules};
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{Identity, SourceOffset, SourcePartition, TargetOffset};
+use crate::offsets::stretch::Landed;
 use crate::plan::LimitPlan;
 
 /// One of the two clusters of a flow.
@@ -69,13 +70,15 @@ pub enum LinkEvent {
     Closed(Cause),
 }
 
-/// What the target says it holds of our producer.
-#[derive(Debug)]
+/// What the target's in-sync replicas say they hold of our producer.
+#[derive(Debug, Clone)]
 pub enum Described {
-    /// The sequence of the last record; `None` when it holds none of ours.
-    LastSequence(Option<i32>),
-    /// It cannot tell: an old broker, or no right to ask.
-    CannotTell(Cause),
+    /// The sequence of the last record.
+    LastSequence(i32),
+    /// Nothing that it remembers; its log ends here.
+    Nothing(TargetOffset),
+    /// It cannot tell: an old broker, or no right to ask. Its log ends here.
+    CannotTell(Cause, TargetOffset),
     /// The question failed; ask again later.
     Failed(Cause),
 }
@@ -105,6 +108,8 @@ pub enum Event {
     SetAside(Question, Result<Remedied, Cause>),
     /// What the target holds.
     Described(Question, Described),
+    /// Which records of the source a former writer sent; `None` where that cannot be proved.
+    Recounted(Question, Result<Option<Landed>, Cause>),
     /// A producer identity for one partition.
     Renewed(Question, Result<Identity, Cause>),
     /// From now on these limits count.
@@ -174,15 +179,44 @@ pub enum Action {
         partition: i32,
         /// Our identity there.
         identity: Identity,
+        /// How many replicas have to hold what is there.
+        min_in_sync: usize,
     },
-    /// Get a new producer identity for one partition.
-    Renew(Question),
+    /// Find the records of the source that the target holds and that were not sent from here.
+    Recount(Question, Recount),
+    /// Get a new producer identity for one partition. `claim` is to be written down before it is used: that the
+    /// partition is written under it from this source offset on.
+    Renew {
+        /// To be given back with the identity.
+        question: Question,
+        /// `None` where a restart cannot go by it.
+        claim: Option<(SourcePartition, SourceOffset)>,
+    },
     /// Ask a cluster who leads the partitions.
     Refresh(Side),
     /// Topics changed: look at them again soon.
     Rediscover,
     /// For the log.
     Note(SourcePartition, Note),
+}
+
+/// Records at the end of a target partition that a former writer put there.
+#[derive(Debug, Clone)]
+pub struct Recount {
+    /// Where they came from.
+    pub source: SourcePartition,
+    /// Where they are.
+    pub target: (Arc<str>, i32),
+    /// The source offset where they begin.
+    pub from: SourceOffset,
+    /// How many they are.
+    pub records: i32,
+    /// The source was read with `isolation.level=read_committed`.
+    pub read_committed: bool,
+    /// The target keeps their timestamps.
+    pub timestamps: bool,
+    /// Counting is no proof.
+    pub by_content: bool,
 }
 
 /// Where re-encoding begins: records before are left out.

@@ -17,8 +17,8 @@ use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::limits::Limits;
-use super::partition::{Assignment, Identity, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
-use crate::ids::SourcePartition;
+use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
+use crate::ids::{Identity, SourcePartition};
 use crate::plan::OnRefused;
 use crate::status::{FlowStatus, PartitionState};
 
@@ -148,6 +148,7 @@ impl Lane {
             Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
             Event::SetAside(question, result) => self.was_set_aside(question, result),
             Event::Described(question, described) => self.described(question, described),
+            Event::Recounted(question, result) => self.recounted(question, result),
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Limits(limits) => self.limit(limits),
             Event::Tick => {}
@@ -206,10 +207,12 @@ impl Lane {
         places[index] = Some(slot);
         match assignment.deal_to {
             None => {
-                let shared = assignment.shared_target;
+                let (shared, former) = (assignment.shared_target, assignment.former.clone());
                 self.partitions.push(Some(Partition::new(assignment, self.identity)));
-                if shared {
-                    self.renew(slot);
+                match former {
+                    Some(former) => self.take_over(slot, former.holds),
+                    None if shared => self.renew(slot),
+                    None => {}
                 }
             }
             Some(count) => self.assign_dealt(slot, &assignment, count),

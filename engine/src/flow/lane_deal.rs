@@ -100,7 +100,7 @@ impl Lane {
         let outlets = self.outlets(reader).iter().filter_map(|outlet| self.partition(*outlet));
         let slowest = outlets.map(|outlet| outlet.ledger.acknowledged_next()).min();
         let next = slowest.unwrap_or_else(|| partition.ledger.acknowledged_next());
-        partition.status.set_acknowledged(next, records, bytes);
+        partition.status.set_acknowledged(next, partition.mark(), records, bytes);
     }
 
     /// The end of what left for the target.

@@ -18,12 +18,14 @@ use std::sync::Arc;
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::wire::error::ErrorCode;
 
-use super::event::{Action, Cause, Described, Note, Question, Side, Slot, explain_code};
+use super::event::{Action, Cause, Described, Note, Question, Recount, Side, Slot, explain_code};
 use super::lane::Lane;
 use super::lane_target::Sent;
 use super::ledger::Resume;
-use super::partition::{Identity, TargetSide};
-use crate::ids::SourceOffset;
+use super::partition::{Role, TargetSide};
+use crate::ids::{Identity, SourceOffset, TargetOffset};
+use crate::offsets::map::Translation;
+use crate::offsets::stretch::Landed;
 
 impl Lane {
     /// The target refused a batch.
@@ -110,16 +112,16 @@ impl Lane {
             self.refresh(Side::Target);
             return self.hold_target(slot, "the target partition has no leader".into(), false);
         }
-        if partition.ledger.is_idle() {
+        if partition.ledger.is_idle() && partition.unproven.is_none() {
             return self.resume(slot);
         }
         let Some(identity) = partition.identity else { return self.renew(slot) };
         partition.target_side = TargetSide::Asking;
         let question = Question { slot, generation: partition.generation };
         let topic = Arc::clone(&partition.target_topic);
-        let partition = partition.target_partition;
+        let (min_in_sync, partition) = (partition.rules.min_in_sync, partition.target_partition);
         self.status.counters.add_recovery();
-        self.actions.push(Action::Describe { question, topic, partition, identity });
+        self.actions.push(Action::Describe { question, topic, partition, identity, min_in_sync });
     }
 
     pub(crate) fn described(&mut self, question: Question, described: Described) {
@@ -133,24 +135,122 @@ impl Lane {
                 self.hold_target(slot, cause, false);
             }
             Described::LastSequence(last) => {
-                let resume = partition.ledger.settle(last);
+                let resume = partition.ledger.settle(Some(last));
                 self.resume_by(slot, resume);
             }
-            Described::CannotTell(_) => {
+            Described::Nothing(end) | Described::CannotTell(_, end) if partition.unproven.is_some() => {
+                self.judge_by_end(slot, end);
+            }
+            Described::Nothing(_) => {
+                let resume = partition.ledger.settle(None);
+                self.resume_by(slot, resume);
+            }
+            Described::CannotTell(..) => {
                 let resume = partition.ledger.abandon();
                 self.resume_by(slot, resume);
             }
         }
     }
 
+    /// Goes on under the identity of a former writer, of whom the target `holds` this.
+    pub(crate) fn take_over(&mut self, slot: Slot, holds: Described) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.unproven = Some(0);
+        partition.target_side = TargetSide::Asking;
+        let question = Question { slot, generation: partition.generation };
+        self.described(question, holds);
+    }
+
+    /// The target remembers nothing of a former writer, or does not tell. Its log's end tells how many records it has
+    /// behind the last one that the offset map knows; a broker that remembers nothing takes any sequence, so that the
+    /// identity stays.
+    fn judge_by_end(&mut self, slot: Slot, end: TargetOffset) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        let known = {
+            let map = partition.status.offset_map();
+            match map.translate(partition.ledger.acknowledged_next()) {
+                Translation::Exact(at) => Some((at, true)),
+                _ => map.end().map(|(_, at)| (at, false)),
+            }
+        };
+        let never_sent = partition.ledger.acknowledged_sequence() == 0;
+        let more = known.map_or(if never_sent { 0 } else { end.0 }, |(at, _)| end.0 - at.0);
+        let proved = known.is_some_and(|(_, exact)| exact);
+        match i32::try_from(more) {
+            Ok(0) => self.is_proved(slot),
+            Ok(records) if records > 0 && proved => self.recount(slot, records, true),
+            _ if more < 0 => {
+                let source = partition.source.clone();
+                self.actions.push(Action::Note(source, Note::TargetLost(-more)));
+                self.renew(slot);
+            }
+            _ => self.cannot_prove(slot, more),
+        }
+    }
+
+    /// Has the records of the source found that the target holds behind those of the ledger.
+    fn recount(&mut self, slot: Slot, records: i32, by_content: bool) {
+        let read_committed = self.options.read_committed;
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.unproven = Some(records);
+        partition.target_side = TargetSide::Asking;
+        let question = Question { slot, generation: partition.generation };
+        let recount = Recount {
+            source: partition.source.clone(),
+            target: (Arc::clone(&partition.target_topic), partition.target_partition),
+            from: partition.ledger.acknowledged_next(),
+            records,
+            read_committed,
+            timestamps: partition.rules.keeps_create_time,
+            by_content,
+        };
+        self.actions.push(Action::Recount(question, recount));
+    }
+
+    pub(crate) fn recounted(&mut self, question: Question, result: Result<Option<Landed>, Cause>) {
+        let slot = question.slot;
+        let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
+            return;
+        };
+        let records = i64::from(partition.unproven.unwrap_or(0));
+        match result {
+            Ok(Some(landed)) => {
+                partition.ledger.take_in(landed);
+                partition.next_sequence = partition.ledger.acknowledged_sequence();
+                self.is_proved(slot);
+            }
+            Ok(None) => self.cannot_prove(slot, records),
+            Err(cause) => self.hold_target(slot, cause, false),
+        }
+    }
+
+    fn is_proved(&mut self, slot: Slot) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.unproven = None;
+        let (source, next) = (partition.source.clone(), partition.ledger.acknowledged_next());
+        self.actions.push(Action::Note(source, Note::Resumed(next)));
+        self.resume(slot);
+    }
+
+    /// Goes on at the last progress: nothing is lost, and at most so many records arrive twice.
+    fn cannot_prove(&mut self, slot: Slot, duplicates: i64) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.unproven = None;
+        let source = partition.ledger.acknowledged_next();
+        self.resume_by(slot, Resume::Uncertain { source, duplicates });
+    }
+
     fn resume_by(&mut self, slot: Slot, resume: Resume) {
         let Some(partition) = self.partition_mut(slot) else { return };
         let source = partition.source.clone();
         match resume {
-            Resume::Exactly { source: offset, sequence } => {
+            Resume::Exactly { sequence, .. } => {
                 partition.next_sequence = sequence;
-                self.actions.push(Action::Note(source, Note::Resumed(offset)));
-                self.resume(slot);
+                self.is_proved(slot);
+            }
+            Resume::Ahead { sequence, records, .. } => {
+                partition.next_sequence = sequence;
+                self.recount(slot, records, false);
             }
             Resume::Uncertain { duplicates, .. } => {
                 if duplicates > 0 {
@@ -170,9 +270,14 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.identity = None;
         partition.acknowledged_at = None;
+        partition.unproven = None;
         partition.target_side = TargetSide::Renewing;
         let question = Question { slot, generation: partition.generation };
-        self.actions.push(Action::Renew(question));
+        let claim = (partition.role == Role::Whole)
+            .then(|| (partition.source.clone(), partition.ledger.acknowledged_next()));
+        self.actions.push(Action::Renew { question, claim });
+        // From here on the former mark is not true any more.
+        self.publish(slot, 0, 0);
     }
 
     pub(crate) fn renewed(&mut self, question: Question, result: Result<Identity, Cause>) {
@@ -185,6 +290,7 @@ impl Lane {
             Ok(identity) => {
                 partition.identity = Some(identity);
                 partition.next_sequence = 0;
+                partition.ledger.begin_sequences();
                 self.resume(slot);
             }
             Err(cause) => self.hold_target(slot, cause, false),

@@ -94,6 +94,17 @@ pub enum Resume {
         /// At most this many records may arrive twice.
         duplicates: i64,
     },
+    /// The target holds all that was sent, and `records` more under the same identity: a former process sent them after it
+    /// had last written down its progress, or another process has the partition, too. They are the source's records from
+    /// `source` on, whichever process sent them.
+    Ahead {
+        /// The source offset where they begin.
+        source: SourceOffset,
+        /// The sequence of the first of them.
+        sequence: i32,
+        /// How many they are.
+        records: i32,
+    },
     /// The target has fewer records of ours than it acknowledged: it lost `records` (unclean leader election,
     /// deleted log). Needs a new producer identity.
     TargetLost {
@@ -122,6 +133,8 @@ pub struct Ledger {
     /// The ticket of `slots[0]`.
     first_ticket: u64,
     acknowledged_next: SourceOffset,
+    /// The sequence of the record there.
+    acknowledged_sequence: i32,
     /// The end of what was sent or dropped.
     promised_next: SourceOffset,
     last_target: Option<TargetOffset>,
@@ -130,12 +143,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger for a partition whose records before `start` are at the target already (or not wanted).
-    pub fn new(start: SourceOffset) -> Self {
+    /// A ledger for a partition whose records before `start` are at the target already (or not wanted). The next record
+    /// gets `sequence`.
+    pub fn new(start: SourceOffset, sequence: i32) -> Self {
         Self {
             slots: VecDeque::new(),
             first_ticket: 0,
             acknowledged_next: start,
+            acknowledged_sequence: sequence,
             promised_next: start,
             last_target: None,
             settled: Vec::new(),
@@ -151,6 +166,25 @@ impl Ledger {
     /// dropped on purpose.
     pub fn acknowledged_next(&self) -> SourceOffset {
         self.acknowledged_next
+    }
+
+    /// The sequence that the record at [`Self::acknowledged_next`] has, or will have.
+    pub fn acknowledged_sequence(&self) -> i32 {
+        self.acknowledged_sequence
+    }
+
+    /// A new identity writes from here on, with sequences from 0. Nothing may be outstanding.
+    pub fn begin_sequences(&mut self) {
+        self.acknowledged_sequence = 0;
+    }
+
+    /// Takes in records that are at the target though this ledger never saw them leave: those that [`Resume::Ahead`] told
+    /// of. Nothing may be outstanding.
+    pub fn take_in(&mut self, landed: Landed) {
+        self.acknowledged_next = landed.next;
+        self.promised_next = landed.next;
+        self.acknowledged_sequence = add_sequence(self.acknowledged_sequence, landed.records);
+        self.settled.push(Settled::Landed(landed));
     }
 
     /// The end of what was sent or dropped: what is sent next must not begin before it.
@@ -247,6 +281,9 @@ impl Ledger {
             let Some(slot) = self.slots.pop_front() else { break };
             debug_assert!(slot.next >= self.acknowledged_next, "invariant 1");
             self.acknowledged_next = slot.next;
+            if slot.records > 0 {
+                self.acknowledged_sequence = add_sequence(slot.base_sequence, slot.records);
+            }
             self.settled.push(slot.settled());
             self.first_ticket += 1;
         }
@@ -262,10 +299,13 @@ impl Ledger {
             // Its log is shorter than it was: offsets are assigned a second time.
             self.last_target = None;
         }
-        let (Resume::Exactly { source, .. }
-        | Resume::Uncertain { source, .. }
-        | Resume::TargetLost { source, .. }) = resume;
-        self.restart_at(source);
+        match resume {
+            Resume::Exactly { source, sequence } | Resume::Ahead { source, sequence, .. } => {
+                self.restart_at(source);
+                self.acknowledged_sequence = sequence;
+            }
+            Resume::Uncertain { source, .. } | Resume::TargetLost { source, .. } => self.restart_at(source),
+        }
         resume
     }
 
@@ -294,23 +334,15 @@ impl Ledger {
     }
 
     fn match_sequence(&self, last_sequence: Option<i32>) -> Resume {
-        let mut batches = self.slots.iter().filter(|slot| slot.records > 0).peekable();
-        let Some(first) = batches.peek() else {
-            return Resume::Uncertain { source: self.promised_next, duplicates: 0 };
-        };
-        let first_base = first.base_sequence;
-        // None: the producer is unknown there. Nothing of ours is outstanding before the first slot only if the
-        // first slot is where this identity began; either way the first slot is not proved to be appended.
-        let appended_next = match last_sequence {
-            Some(last) => next_sequence(last),
-            None => first_base,
-        };
-        let lost = sequence_distance(appended_next, first_base);
+        let known = self.acknowledged_sequence;
+        // None: the producer is unknown there, so that nothing outstanding is proved to be appended.
+        let appended_next = last_sequence.map_or(known, next_sequence);
+        let lost = sequence_distance(appended_next, known);
         if lost > 0 {
             return Resume::TargetLost { source: self.acknowledged_next, records: lost };
         }
-        let mut end = (first_base, self.acknowledged_next);
-        for slot in batches {
+        let mut end = (known, self.acknowledged_next);
+        for slot in self.slots.iter().filter(|slot| slot.records > 0) {
             let appended = sequence_distance(slot.base_sequence, appended_next);
             if appended <= 0 {
                 break;
@@ -324,11 +356,11 @@ impl Ledger {
             }
             end = (add_sequence(slot.base_sequence, slot.records), slot.next);
         }
-        if sequence_distance(end.0, appended_next) != 0 {
-            // More records under our producer id than we ever sent: somebody else writes with it.
-            return Resume::Uncertain { source: end.1, duplicates: 0 };
+        let (sequence, source) = end;
+        match i32::try_from(sequence_distance(sequence, appended_next)) {
+            Ok(records) if records > 0 => Resume::Ahead { source, sequence, records },
+            _ => Resume::Exactly { source, sequence },
         }
-        Resume::Exactly { source: end.1, sequence: appended_next }
     }
 }
 
@@ -355,7 +387,7 @@ mod tests {
     }
 
     fn three_batches() -> (Ledger, Vec<Ticket>) {
-        let mut ledger = Ledger::new(offset(100));
+        let mut ledger = Ledger::new(offset(100), 0);
         let tickets = (0..3)
             .map(|k| {
                 ledger.send(offset(100 + 10 * k), offset(110 + 10 * k), 10 * k as i32, 10, RUNS).unwrap()
@@ -376,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_skip_behind_an_outstanding_batch_waits_for_it() {
-        let mut ledger = Ledger::new(offset(0));
+        let mut ledger = Ledger::new(offset(0), 0);
         let ticket = ledger.send(offset(0), offset(5), 0, 5, RUNS).unwrap();
         ledger.skip(offset(6)).unwrap();
         assert_eq!(ledger.acknowledged_next(), offset(0));
@@ -410,7 +442,7 @@ mod tests {
 
     #[test]
     fn tells_a_target_that_lost_acknowledged_records() {
-        let mut ledger = Ledger::new(offset(0));
+        let mut ledger = Ledger::new(offset(0), 0);
         let ticket = ledger.send(offset(0), offset(10), 0, 10, RUNS).unwrap();
         ledger.acknowledge(ticket, None).unwrap();
         ledger.send(offset(10), offset(20), 10, 10, RUNS).unwrap();
@@ -418,8 +450,22 @@ mod tests {
     }
 
     #[test]
+    fn tells_a_target_that_holds_more_than_was_sent() {
+        let mut ledger = Ledger::new(offset(100), 7);
+        let ahead = |source, sequence, records| Resume::Ahead { source: offset(source), sequence, records };
+        assert_eq!(ledger.settle(Some(6)), Resume::Exactly { source: offset(100), sequence: 7 });
+        assert_eq!(ledger.settle(Some(11)), ahead(100, 7, 5));
+        let runs = Runs::dense(offset(100));
+        ledger.take_in(Landed { runs, records: 5, next: offset(106), base: None });
+        assert_eq!((ledger.acknowledged_next(), ledger.acknowledged_sequence()), (offset(106), 12));
+        ledger.send(offset(106), offset(110), 12, 4, RUNS).unwrap();
+        assert_eq!(ledger.settle(Some(17)), ahead(110, 16, 2));
+        assert!(ledger.is_idle());
+    }
+
+    #[test]
     fn a_position_inside_a_batch_with_gaps_is_not_guessed() {
-        let mut ledger = Ledger::new(offset(0));
+        let mut ledger = Ledger::new(offset(0), 0);
         ledger.send(offset(0), offset(100), 0, 10, RUNS).unwrap();
         assert_eq!(ledger.settle(Some(3)), Resume::Uncertain { source: offset(0), duplicates: 4 });
     }
@@ -428,7 +474,7 @@ mod tests {
     fn sequences_wrap() {
         assert_eq!(sequence_distance(i32::MAX, 0), 1);
         assert_eq!(sequence_distance(0, i32::MAX), -1);
-        let mut ledger = Ledger::new(offset(0));
+        let mut ledger = Ledger::new(offset(0), i32::MAX - 1);
         ledger.send(offset(0), offset(4), i32::MAX - 1, 4, RUNS).unwrap();
         assert_eq!(ledger.settle(Some(1)), Resume::Exactly { source: offset(4), sequence: 2 });
     }
@@ -437,7 +483,7 @@ mod tests {
         /// Any order of acknowledgements gives a contiguous, monotonic prefix that equals the naive one.
         #[test]
         fn any_order_of_acknowledgements(lengths in prop::collection::vec(1i64..50, 1..40), order in any::<u64>()) {
-            let mut ledger = Ledger::new(offset(0));
+            let mut ledger = Ledger::new(offset(0), 0);
             let mut ends = Vec::new();
             let mut at = 0;
             for length in &lengths {
@@ -467,7 +513,7 @@ mod tests {
         #[test]
         fn settling_is_exact(lengths in prop::collection::vec(1i32..50, 1..20), appended in 0i32..1000, start in any::<u16>()) {
             let start_sequence = i32::MAX - i32::from(start / 64);
-            let mut ledger = Ledger::new(offset(1_000));
+            let mut ledger = Ledger::new(offset(1_000), start_sequence);
             let (mut at, mut sequence) = (1_000, start_sequence);
             for length in &lengths {
                 ledger.send(offset(at), offset(at + i64::from(*length)), sequence, *length, RUNS).unwrap();

@@ -4,10 +4,12 @@
 
 pub mod aborted;
 mod bucket;
+pub(crate) mod count;
 mod distance;
 pub(crate) mod drive;
 pub mod epochs;
 pub mod event;
+pub(crate) mod held;
 pub mod lane;
 mod lane_deal;
 mod lane_limits;
@@ -21,6 +23,7 @@ mod limits;
 pub(crate) mod link;
 pub mod partition;
 pub mod position;
+pub(crate) mod recount;
 pub(crate) mod remedy;
 pub mod rewrite;
 pub(crate) mod workers;

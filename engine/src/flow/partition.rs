@@ -13,21 +13,13 @@ use kmirror_protocol::wire::batch::{Batch, BatchHeader, Codec, Entry};
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 use uuid::Uuid;
 
+use super::event::Described;
 use super::event::{Cause, Slot};
 use super::ledger::Ledger;
 use super::rewrite::{Refused, Step, TargetRules};
-use crate::ids::{SourceOffset, SourcePartition};
+use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::stretch::Runs;
 use crate::status::{PartitionState, PartitionStatus};
-
-/// A producer id with its epoch, as `InitProducerId` gives them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The producer id.
-    pub producer_id: i64,
-    /// Its epoch.
-    pub producer_epoch: i16,
-}
 
 /// What the control task hands to a lane: mirror this partition from here.
 #[derive(Debug, Clone)]
@@ -40,6 +32,8 @@ pub struct Assignment {
     pub target_topic: Arc<str>,
     /// The first source offset to mirror.
     pub start: SourceOffset,
+    /// How it was written before; `None` where that is not known, and where nothing was.
+    pub former: Option<Former>,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
     /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.
@@ -48,6 +42,15 @@ pub struct Assignment {
     pub shared_target: bool,
     /// Where its numbers go.
     pub status: Arc<PartitionStatus>,
+}
+
+/// What is known of those who wrote a partition before us.
+#[derive(Debug, Clone)]
+pub struct Former {
+    /// What they wrote down with the progress that we start at.
+    pub mark: ProducerMark,
+    /// What the target says it holds of them.
+    pub holds: Described,
 }
 
 /// How fetching stands.
@@ -221,6 +224,9 @@ pub(crate) struct Partition {
     pub(crate) target_side: TargetSide,
     pub(crate) identity: Option<Identity>,
     pub(crate) next_sequence: i32,
+    /// What the target holds is to be found out before anything is sent: a former writer, or another one, may have put
+    /// so many records there (as far as is known) that the ledger has not seen leave.
+    pub(crate) unproven: Option<i32>,
     pub(crate) outstanding: u32,
     /// When the target last acknowledged a batch under this identity, see [`Partition::may_send`].
     pub(crate) acknowledged_at: Option<Instant>,
@@ -239,8 +245,10 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(assignment: Assignment, identity: Identity) -> Self {
-        let Assignment { source, topic_id, target_topic, start, rules, status, shared_target, deal_to: _ } =
-            assignment;
+        let Assignment {
+            source, topic_id, target_topic, start, rules, status, shared_target, former, ..
+        } = assignment;
+        let mark = former.map_or(ProducerMark { identity, sequence: 0 }, |former| former.mark);
         Self {
             role: Role::Whole,
             shared_target,
@@ -270,11 +278,12 @@ impl Partition {
             target_leader: None,
             sending_to: None,
             target_side: TargetSide::Sending,
-            identity: Some(identity),
-            next_sequence: 0,
+            identity: Some(mark.identity),
+            next_sequence: mark.sequence,
+            unproven: None,
             outstanding: 0,
             acknowledged_at: None,
-            ledger: Ledger::new(start),
+            ledger: Ledger::new(start, mark.sequence),
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,
@@ -361,6 +370,12 @@ impl Partition {
             let mut map = self.status.offset_map();
             settled.for_each(|one| map.apply(one));
         }
+    }
+
+    /// What a restart can go by.
+    pub(crate) fn mark(&self) -> Option<ProducerMark> {
+        let identity = self.identity.filter(|_| self.role == Role::Whole)?;
+        Some(ProducerMark { identity, sequence: self.ledger.acknowledged_sequence() })
     }
 
     /// The next batch to send, if any.

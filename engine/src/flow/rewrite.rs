@@ -109,6 +109,8 @@ pub struct TargetRules {
     pub by_key: bool,
     /// The timestamps that the target topic takes, where it does not take all.
     pub timestamps: Option<TimestampRules>,
+    /// How many replicas have to hold what counts as written (`min.insync.replicas`).
+    pub min_in_sync: usize,
 }
 
 /// How far from the broker's clock a record's timestamp may lie, in milliseconds

@@ -7,6 +7,7 @@ pub(crate) mod groups_job;
 pub mod locate;
 pub mod map;
 pub mod mm2_syncs;
+mod newcomers;
 mod offsets_topic;
 pub mod records;
 pub mod snapshot;

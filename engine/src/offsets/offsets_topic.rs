@@ -1,8 +1,8 @@
-//! Which groups moved, by what is written to `__consumer_offsets`. Pure.
+//! Which groups moved, and in which partitions, by what is written to `__consumer_offsets`. Pure.
 //!
-//! Only keys are looked at: which group, not where to. Kafka's `OffsetCommitKey` begins with version 0 or 1 and the
-//! group's id; other versions are about groups' members and are passed over. What a transaction wrote counts when the
-//! transaction ends, as the coordinator tells it no sooner.
+//! Only keys are looked at: which group and where, not where to. Kafka's `OffsetCommitKey` is version 0 or 1, the group's
+//! id, topic and partition; other versions are about groups' members and are passed over. What a transaction wrote
+//! counts when the transaction ends, as the coordinator tells it no sooner.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,23 +10,32 @@ use std::sync::Arc;
 use kmirror_protocol::wire::batch::Entry;
 use kmirror_protocol::wire::record::{Limits, Record, records};
 
+use crate::ids::SourcePartition;
+
 /// Versions of the key that are about a group's position.
 const POSITION_KEYS: std::ops::RangeInclusive<i16> = 0..=1;
 /// The most that one batch of the topic may decompress to. Coordinators write batches of a megabyte at most.
 const LIMITS: Limits = Limits { max_decompressed_bytes: 16 << 20 };
-/// Groups remembered for transactions that are not decided. A group beyond them waits for the next poll.
+/// Positions remembered for transactions that are not decided. A group beyond them waits for the next poll.
 const UNDECIDED_MAX: usize = 10_000;
+
+/// A group has a new position in a partition, or had its position there taken away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Move {
+    pub(crate) group: Arc<str>,
+    pub(crate) partition: SourcePartition,
+}
 
 /// Finds the groups that moved.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
-    /// Groups by the producer whose transaction moved them.
-    undecided: HashMap<i64, BTreeSet<Arc<str>>>,
+    /// Moves by the producer whose transaction they are in.
+    undecided: HashMap<i64, BTreeSet<Move>>,
 }
 
 impl Moved {
-    /// Takes in the next batch of the topic, and hands on the groups that moved.
-    pub(crate) fn take(&mut self, entry: &Entry, mut each: impl FnMut(Arc<str>)) {
+    /// Takes in the next batch of the topic, and hands on what moved.
+    pub(crate) fn take(&mut self, entry: &Entry, mut each: impl FnMut(Move)) {
         let transaction = match entry {
             Entry::Batch(batch) if batch.header.is_control() => {
                 let decided = self.undecided.remove(&batch.header.producer_id);
@@ -37,30 +46,38 @@ impl Moved {
         };
         // A batch that cannot be read says nothing; the next poll finds what it would have said.
         let Ok(records) = records(entry, &LIMITS) else { return };
-        for group in records.iter().filter_map(group_of) {
+        for one in records.iter().filter_map(move_of) {
             match transaction {
-                None => each(group),
-                Some(producer) => self.remember(producer, group),
+                None => each(one),
+                Some(producer) => self.remember(producer, one),
             }
         }
     }
 
-    fn remember(&mut self, producer: i64, group: Arc<str>) {
+    fn remember(&mut self, producer: i64, one: Move) {
         let all: usize = self.undecided.values().map(BTreeSet::len).sum();
         if all < UNDECIDED_MAX {
-            self.undecided.entry(producer).or_default().insert(group);
+            self.undecided.entry(producer).or_default().insert(one);
         }
     }
 }
 
-fn group_of(record: &Record) -> Option<Arc<str>> {
+fn move_of(record: &Record) -> Option<Move> {
     let (version, rest) = record.key.as_deref()?.split_first_chunk()?;
     if !POSITION_KEYS.contains(&i16::from_be_bytes(*version)) {
         return None;
     }
-    let (length, rest) = rest.split_first_chunk()?;
-    let group = rest.get(..usize::try_from(i16::from_be_bytes(*length)).ok()?)?;
-    std::str::from_utf8(group).ok().map(Arc::from)
+    let (group, rest) = split_string(rest)?;
+    let (topic, rest) = split_string(rest)?;
+    let partition = i32::from_be_bytes(*rest.first_chunk()?);
+    Some(Move { group, partition: SourcePartition { topic, partition } })
+}
+
+/// A string with its length before it, and what comes behind.
+fn split_string(bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (string, rest) = rest.split_at_checked(usize::try_from(i16::from_be_bytes(*length)).ok()?)?;
+    Some((Arc::from(std::str::from_utf8(string).ok()?), rest))
 }
 
 #[cfg(test)]
@@ -95,7 +112,10 @@ mod tests {
 
     fn moved(moved: &mut Moved, entry: &Entry) -> Vec<String> {
         let mut groups = Vec::new();
-        moved.take(entry, |group| groups.push(group.to_string()));
+        moved.take(entry, |one| {
+            assert_eq!(one.partition, SourcePartition { topic: "orders".into(), partition: 3 });
+            groups.push(one.group.to_string());
+        });
         groups
     }
 

@@ -8,16 +8,15 @@
 mod align;
 pub mod finding;
 mod loose;
-mod print;
 mod side;
 mod terms;
 
 use kmirror_protocol::wire::batch::{Batch, Entry, TimestampType};
 
+use crate::print::{Print, Printer};
 use align::nearest_common;
 use finding::{Counts, Finding, Findings, Kind, Span, Which};
 use loose::{LooseRecords, Rules};
-use print::{Print, Printer};
 use side::{Damaged, Fill, Side};
 pub use terms::{Options, Outcome, Step};
 

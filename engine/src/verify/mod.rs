@@ -6,7 +6,6 @@
 
 pub mod compare;
 mod partition;
-mod read;
 pub mod report;
 mod stretch;
 mod survey;

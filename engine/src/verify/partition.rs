@@ -15,11 +15,11 @@ use tokio::time::Instant;
 
 use super::compare::finding::{Finding, Findings, Kind, Span, Which};
 use super::compare::{Comparison, Options, Outcome, Step, begin_alike, least_timestamp};
-use super::read::PartitionReader;
 use super::report::PartitionReport;
 use super::stretch::stretches;
 use super::{Meter, Place};
 use crate::error::chain;
+use crate::read::PartitionReader;
 
 /// How long the target may take to show records that it was told to hold, all waits of a partition together.
 const CATCH_UP: Duration = Duration::from_secs(3);

@@ -90,14 +90,33 @@ pub async fn list_offsets_at(
     isolation_level: IsolationLevel,
 ) -> Result<Listed, ClientError> {
     let questions = wanted.iter().map(|(topic, partition, spec)| ((Arc::clone(topic), *partition), *spec));
-    let ask = move |connection, questions| ask_offsets(connection, questions, isolation_level);
+    let ask = move |connection, questions| ask_offsets(connection, questions, isolation_level, CONSUMER);
     ask_leaders(cluster, questions.collect(), ask).await
 }
+
+/// The ends of logs: behind the last record that the leader has, whether or not its followers have it, which a consumer
+/// is not told. [`OffsetAt::leader_epoch`] is the leader's own.
+///
+/// # Errors
+/// As [`list_offsets`].
+pub async fn list_log_ends(cluster: &Cluster, partitions: &[TopicPartition]) -> Result<Listed, ClientError> {
+    let questions = partitions.iter().map(|partition| (partition.clone(), OffsetSpec::Latest));
+    let ask = |connection, questions| {
+        ask_offsets(connection, questions, IsolationLevel::ReadUncommitted, DEBUGGING_CONSUMER)
+    };
+    ask_leaders(cluster, questions.collect(), ask).await
+}
+
+/// Who asks (`ListOffsetsRequest.CONSUMER_REPLICA_ID`).
+const CONSUMER: BrokerId = BrokerId(-1);
+/// Who is shown the log as the leader has it (`ListOffsetsRequest.DEBUGGING_REPLICA_ID`).
+const DEBUGGING_CONSUMER: BrokerId = BrokerId(-2);
 
 async fn ask_offsets(
     connection: Connection,
     questions: Vec<(TopicPartition, OffsetSpec)>,
     isolation_level: IsolationLevel,
+    replica_id: BrokerId,
 ) -> Result<Answers<OffsetAt>, NetError> {
     let version = connection.version_for(ListOffsetsRequest::API).unwrap_or_default();
     // Before version 7 this would be taken for a time.
@@ -112,7 +131,7 @@ async fn ask_offsets(
         .map(|(name, partitions)| ListOffsetsTopic::default().with_name(name).with_partitions(partitions));
     // Version 1 knows no isolation level, and no transactions either.
     let request = ListOffsetsRequest::default()
-        .with_replica_id(BrokerId(-1))
+        .with_replica_id(replica_id)
         .with_isolation_level(if version >= 2 { isolation_level.level() } else { 0 })
         .with_topics(topics.collect());
     let response = connection.call(request).await?;

@@ -295,3 +295,73 @@ fn groups_of_newer_kinds_reach_an_older_cluster() {
     let line = "share groups are not kept in step: cluster target has none";
     assert_eq!(finished.stderr.matches(line).count(), 1, "{}", finished.stderr);
 }
+
+/// What the groups of a `GroupMember` read, by group and partition: offsets and digests in order.
+type Read = BTreeMap<String, BTreeMap<i32, Vec<(i64, String)>>>;
+
+/// Members of groups, one after the other: group, protocol, and how much each reads of the topic.
+fn java_members(cluster: &KafkaCluster, topic: &str, members: &[(&str, &str, &str)]) -> Read {
+    let mut arguments = vec![cluster.bootstrap()];
+    for (group, protocol, records) in members {
+        arguments.extend([*group, topic, *protocol, *records].map(ToOwned::to_owned));
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let told = run(&mut java_source(cluster.version(), "GroupMember.java", &arguments).unwrap()).unwrap();
+    let (mut read, mut group) = (Read::new(), String::new());
+    for line in told.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            [">", name] => name.clone_into(&mut group),
+            [partition, offset, digest] => {
+                let partitions = read.entry(group.clone()).or_default();
+                let records = partitions.entry(partition.parse().unwrap()).or_default();
+                records.push((offset.parse().unwrap(), digest.to_owned()));
+            }
+            _ => panic!("GroupMember said {line}"),
+        }
+    }
+    read
+}
+
+/// Java's consumer reads a part at the source, moves over, and goes on with exactly the next record of each partition.
+#[test]
+fn a_java_group_goes_on_with_the_next_record() {
+    create("moves", 2, &[]);
+    // Markers and aborted records make the offsets of both sides drift apart.
+    for number in 0..6 {
+        let (first, outcome) = ((number * 50).to_string(), if number % 2 == 0 { "commit" } else { "abort" });
+        let options = ["--case", "plain", "--partitions", "2", "--records", "50", "--first", &first];
+        produce("moves", &[&options[..], &["--transactional", outcome]].concat());
+    }
+    let at_source = java_members(
+        source(),
+        "moves",
+        &[("whole", "classic", "all"), ("moves-a", "classic", "117"), ("moves-b", "classic", "270")],
+    );
+    let properties = with_groups(flow("java", "moves"), "moves-.*");
+    sync(&properties.with("java.consumer.isolation.level", "read_committed"));
+    let at_target = java_members(
+        target(),
+        "java.moves",
+        &[("moves-a", "classic", "rest"), ("moves-b", "consumer", "rest")],
+    );
+    let digests = |read: &Read, group: &str, partition: i32| -> Vec<String> {
+        let records = read.get(group).and_then(|partitions| partitions.get(&partition));
+        records.into_iter().flatten().map(|(_, digest)| digest.clone()).collect()
+    };
+    for (group, part) in [("moves-a", 117), ("moves-b", 270)] {
+        assert_eq!(at_source[group].values().map(Vec::len).sum::<usize>(), part, "{group} at the source");
+        for partition in [0, 1] {
+            let whole = digests(&at_source, "whole", partition);
+            assert_eq!(whole.len(), 150);
+            let parts = [&at_source, &at_target].map(|side| digests(side, group, partition));
+            assert_eq!(parts.concat(), whole, "{group} in partition {partition}");
+        }
+        // The test is about offsets that differ.
+        let last_at_source = |index: &i32| Some(at_source[group].get(index)?.last()?.0);
+        let drifted = |(index, records): (&i32, &Vec<(i64, String)>)| {
+            last_at_source(index).is_some_and(|last| last + 1 != records[0].0)
+        };
+        assert!(at_target[group].iter().any(drifted), "{group}");
+    }
+}

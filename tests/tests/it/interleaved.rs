@@ -165,16 +165,22 @@ fn nothing_overtakes_a_transaction_that_aborts_late() {
 }
 
 #[test]
-fn restarts_among_transactions_lose_and_repeat_nothing() {
+fn stops_and_kills_among_transactions_lose_and_repeat_nothing() {
     let (source, target) = (source_of(Version::V3_9_1), target_of(Version::V4_3_0));
     let topic = "restarted-transactions";
     create_both(source, target, topic, 2, &SMALL_SEGMENTS);
     let properties = committed_only("done", &in_small_pieces("done", source, target, topic));
     let producers = start_transactions(source, topic, "4", "abort");
+    let mut killed = false;
     while producers.exited().is_none() {
         let mirror = kmirror::start_run(&properties, &[]).unwrap();
         thread::sleep(Duration::from_millis(1300));
-        stop(&mirror);
+        if killed {
+            stop(&mirror);
+        } else {
+            mirror.kill().unwrap();
+        }
+        killed = !killed;
     }
     let exit = producers.wait(SOON).unwrap();
     assert!(exit.status.success(), "{}", producers.tail(20));

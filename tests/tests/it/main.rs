@@ -8,6 +8,7 @@ mod by_key;
 mod compaction;
 mod content;
 mod failover;
+mod faults;
 mod fixture;
 mod formats;
 mod full_disk;

@@ -2,8 +2,12 @@
 //! links. Memory stays in the budget, and nobody waits for another.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kmirror_tests::cache::scratch;
@@ -77,12 +81,12 @@ impl Pair {
         Run { took, peak_mb, stderr: process.stderr() }
     }
 
-    /// Bytes a second that the target's log of a topic grows by, from a fifth to four fifths of what there is.
-    fn speed(&self, properties: &Properties, to_source: Link, to_target: Link, topic: &str) -> f64 {
+    /// Bytes a second that the target's log of a topic grows by, from a fifth to four fifths of what there is, and the
+    /// round trip in seconds of a small request over the slower link meanwhile.
+    fn speed(&self, properties: &Properties, to_source: Link, to_target: Link, topic: &str) -> (f64, f64) {
         self.to_source.iter().for_each(|link| link.set(to_source));
         self.to_target.iter().for_each(|link| link.set(to_target));
         let all = log_bytes(&self.source, topic.split_once('.').unwrap().1);
-        let requests = self.to_target.iter().map(Proxy::requests).sum::<u64>();
         let process = kmirror::start_run(properties, &["--until-synced"]).unwrap();
         let reached = |share: f64| {
             let mut bytes = 0.0;
@@ -94,11 +98,45 @@ impl Pair {
                 .unwrap();
             (bytes, Instant::now())
         };
-        let (first, last) = (reached(0.2), reached(0.8));
+        let first = reached(0.2);
+        let far = if to_source.delay > to_target.delay { &self.to_source } else { &self.to_target };
+        let pings = Pings::start(far[0].address());
+        let last = reached(0.8);
+        let round_trip = pings.mean();
         assert_eq!(process.wait(LATE).unwrap().code(), Some(0), "{}", process.tail(40));
-        let requests = self.to_target.iter().map(Proxy::requests).sum::<u64>() - requests;
-        eprintln!("{requests} requests to the target; {}", process.stderr());
-        (last.0 - first.0) / last.1.duration_since(first.1).as_secs_f64()
+        ((last.0 - first.0) / last.1.duration_since(first.1).as_secs_f64(), round_trip)
+    }
+}
+
+/// Asks a broker again and again for its versions, and takes the time.
+struct Pings(Arc<AtomicBool>, JoinHandle<Vec<f64>>);
+
+impl Pings {
+    fn start(broker: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let times = thread::spawn(move || {
+            let mut stream = TcpStream::connect(broker).unwrap();
+            let mut times = Vec::new();
+            while !stopped.load(Ordering::Relaxed) || times.is_empty() {
+                let began = Instant::now();
+                // Length, ApiVersions 0, correlation id, no client id.
+                stream.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255]).unwrap();
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                stream.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize]).unwrap();
+                times.push(began.elapsed().as_secs_f64());
+            }
+            times
+        });
+        Self(stop, times)
+    }
+
+    /// Of all that began meanwhile, in seconds.
+    fn mean(self) -> f64 {
+        self.0.store(true, Ordering::Relaxed);
+        let times = self.1.join().unwrap();
+        times.iter().sum::<f64>() / times.len() as f64
     }
 }
 
@@ -170,7 +208,8 @@ fn slow_targets_and_quotas_are_kept_to_within_the_budget() {
         // The first three seconds' worth may pass at once; the rest keeps to the quota, and comes near it.
         let whole = 30.0 * MB / RATE;
         assert!(run.took > whole - 3.5 && run.took < whole * 1.5, "{}", run.took);
-        assert!(told > whole / 2.0 && told < run.took, "{told} of {}", run.took);
+        // Over several connections at once, and what was asked for at the end counts, too.
+        assert!(told > whole / 2.0 && told < 3.0 * run.took, "{told} of {}", run.took);
         assert!(run.peak_mb < 4.2 + PROGRAM_MB, "{}", run.peak_mb);
         assert_same(&pair.source, "much", &pair.target, &format!("{side}.much"));
         let other = if side == "source" { "target" } else { "source" };
@@ -178,10 +217,10 @@ fn slow_targets_and_quotas_are_kept_to_within_the_budget() {
     }
 }
 
-/// 200 ms there and back: what the options let be under way at once, divided by that, is what can be had.
+/// 200 ms there and back: what the options let be under way at once, divided by that, is what can be had. How long the
+/// way really takes while the records pass, on a machine that has other things to do, is measured beside them.
 #[test]
 fn a_round_trip_of_200_ms_leaves_nine_tenths_of_the_window() {
-    const ROUND_TRIP: f64 = 0.2;
     let pair = Pair::start();
     pair.load("far", 60);
     let near = Link::default();
@@ -189,21 +228,19 @@ fn a_round_trip_of_200_ms_leaves_nine_tenths_of_the_window() {
 
     // Towards a far target 10 requests at a time, each with one batch of each of the 4 partitions: 64 records of 1008
     // bytes. They come to 2.6 MB, which is less than what is buffered.
-    let window = 10.0 * 4.0 * 64.0 * 1008.0 / ROUND_TRIP;
-    let properties =
-        pair.properties("to", "far").with("there.producer.max.in.flight.requests.per.connection", "10");
-    let speed = pair.speed(&pair.properties("near", "far"), near, near, "near.far");
-    eprintln!("near: {:.1} MB/s", speed / MB);
-    let speed = pair.speed(&properties, near, far, "to.far");
-    eprintln!("far target: {:.1} MB/s of {:.1}", speed / MB, window / MB);
-    assert!(speed > 0.9 * window, "{speed} of {window}");
+    let window = 10.0 * 4.0 * 64.0 * 1008.0;
+    let properties = pair.properties("to", "far");
+    let properties = properties.with("there.producer.max.in.flight.requests.per.connection", "10");
+    let (speed, round_trip) = pair.speed(&properties, near, far, "to.far");
+    eprintln!("far target: {:.1} MB/s of {:.1} ({round_trip:.3} s)", speed / MB, window / round_trip / MB);
+    assert!(speed > 0.9 * window / round_trip, "{speed} of {window} in {round_trip} s");
 
-    // From a far source one fetch at a time.
-    let window = 3.0 * MB / ROUND_TRIP;
+    // From a far source one fetch of so much at a time.
+    let window = 3.0 * MB;
     let properties = pair.properties("from", "far").with("from.consumer.fetch.max.bytes", "3000000");
-    let speed = pair.speed(&properties, far, near, "from.far");
-    eprintln!("far source: {:.1} MB/s of {:.1}", speed / MB, window / MB);
-    assert!(speed > 0.9 * window, "{speed} of {window}");
+    let (speed, round_trip) = pair.speed(&properties, far, near, "from.far");
+    eprintln!("far source: {:.1} MB/s of {:.1} ({round_trip:.3} s)", speed / MB, window / round_trip / MB);
+    assert!(speed > 0.9 * window / round_trip, "{speed} of {window} in {round_trip} s");
 }
 
 /// A properties file that may be written again under a mirror.

@@ -78,7 +78,8 @@ pub static REFRESH_TOPICS_INTERVAL: Opt = Opt::used(
     Flow,
     SECONDS,
     "600",
-    "How often to look for new topics and partitions.",
+    "How often to look for new topics and partitions; with `kmirror.watch.groups` those that a group reads are noticed \
+     sooner.",
 );
 /// Limit of administrative requests.
 pub static ADMIN_TIMEOUT: Opt = Opt::used(

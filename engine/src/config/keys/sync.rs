@@ -203,8 +203,9 @@ pub static WATCH_GROUPS: Opt = Opt::used(
     Flow,
     Bool,
     "true",
-    "Whether `__consumer_offsets` of the source is read, where that is allowed, to notice commits of groups within \
-     seconds.",
+    "Whether `__consumer_offsets` of the source is read, where that is allowed, to notice commits of groups, and \
+     topics and partitions that they read and that are not mirrored yet, within seconds. It is read where checkpoints or \
+     group offsets are kept.",
 )
 .since("kmirror");
 /// Heartbeats.

@@ -12,7 +12,7 @@ pub static OFFSET_FLUSH_INTERVAL: Opt = Opt::used(
     Worker,
     Int { min: 1, max: i32::MAX as i64 },
     "60000",
-    "How often progress is written to the target.",
+    "How often progress is written to the target, 5 s at most.",
 );
 /// Where progress is written.
 pub static OFFSET_STORAGE_TOPIC: Opt = Opt::used(

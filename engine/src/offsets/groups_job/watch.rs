@@ -1,9 +1,10 @@
-//! Watches the source's `__consumer_offsets`, to learn at once which groups moved. Polling goes on beside it, so that
-//! what is missed here is only later.
+//! Watches the source's `__consumer_offsets`, to learn at once which groups moved, and of topics and partitions that
+//! somebody reads already and the flow does not know yet. Polling goes on beside it, so that what is missed here is only
+//! later.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::tail::Tail;
 use kmirror_protocol::client::{ClientError, Cluster};
@@ -13,6 +14,9 @@ use tracing::{debug, info, warn};
 
 use super::{GroupsJob, is_forbidden};
 use crate::error::chain;
+use crate::ids::SourcePartition;
+use crate::jobs::JobContext;
+use crate::offsets::newcomers::Newcomers;
 use crate::offsets::offsets_topic::Moved;
 
 /// The topic where coordinators keep positions.
@@ -66,11 +70,15 @@ impl Waiting {
 impl Watch {
     /// Watches if the plan says so.
     pub(super) fn start(job: &GroupsJob) -> Self {
-        let sync = &job.context.plan.sync;
         let waiting = Arc::new(Waiting::default());
-        let task = sync
-            .watch_groups
-            .then(|| tokio::spawn(watch(job.flow.clone(), job.source.clone(), Arc::clone(&waiting))));
+        let follower = Follower {
+            flow: job.flow.clone(),
+            source: job.source.clone(),
+            context: job.context.clone(),
+            waiting: Arc::clone(&waiting),
+            newcomers: Newcomers::default(),
+        };
+        let task = job.context.plan.sync.watch_groups.then(|| tokio::spawn(follower.watch()));
         Self { waiting, task }
     }
 
@@ -95,49 +103,78 @@ impl Drop for Watch {
     }
 }
 
-async fn watch(flow: String, source: Cluster, waiting: Arc<Waiting>) {
-    let mut told = false;
-    loop {
-        let Err(error) = follow(&flow, &source, &waiting).await;
-        if is_forbidden(&error) {
-            warn!(
-                flow,
-                "groups are looked at every sync.group.offsets.interval.seconds and emit.checkpoints.interval.seconds \
-                 only: following {OFFSETS_TOPIC} takes \
-                 the right READ for it on the source cluster {}",
-                source.alias()
-            );
-            return;
-        }
-        if !told && !super::is_absent(&error) {
-            warn!(flow, "groups that move are not noticed at once: {}; will be tried again", chain(&error));
-            told = true;
-        }
-        debug!(flow, "{}", chain(&error));
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+/// What the watching task has.
+struct Follower {
+    flow: String,
+    source: Cluster,
+    context: JobContext,
+    waiting: Arc<Waiting>,
+    newcomers: Newcomers,
 }
 
-async fn follow(
-    flow: &str,
-    source: &Cluster,
-    waiting: &Waiting,
-) -> Result<std::convert::Infallible, ClientError> {
-    let mut tail = Tail::begin(source, &Arc::from(OFFSETS_TOPIC)).await?;
-    info!(flow, topic = OFFSETS_TOPIC, "watching groups");
-    waiting.begins();
-    let mut moved = Moved::default();
-    let mut failed = false;
-    loop {
-        let read = tail.read(|_, entry| moved.take(&entry, |group| waiting.add(group))).await;
-        match read {
-            Ok(()) => failed = false,
-            // Once may pass: brokers restart.
-            Err(error) if failed || is_forbidden(&error) => return Err(error),
-            Err(_) => {
-                failed = true;
-                tokio::time::sleep(source.backoff().failed()).await;
+impl Follower {
+    async fn watch(mut self) {
+        let mut told = false;
+        loop {
+            let Err(error) = self.follow().await;
+            let flow = self.flow.as_str();
+            if is_forbidden(&error) {
+                warn!(
+                    flow,
+                    "groups are looked at every sync.group.offsets.interval.seconds and \
+                     emit.checkpoints.interval.seconds only: following {OFFSETS_TOPIC} takes \
+                     the right READ for it on the source cluster {}",
+                    self.source.alias()
+                );
+                return;
             }
+            if !told && !super::is_absent(&error) {
+                warn!(
+                    flow,
+                    "groups that move are not noticed at once: {}; will be tried again",
+                    chain(&error)
+                );
+                told = true;
+            }
+            debug!(flow, "{}", chain(&error));
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, ClientError> {
+        let mut tail = Tail::begin(&self.source, &Arc::from(OFFSETS_TOPIC)).await?;
+        info!(flow = self.flow, topic = OFFSETS_TOPIC, "watching groups");
+        self.waiting.begins();
+        let mut moved = Moved::default();
+        let mut failed = false;
+        loop {
+            let each = |_, entry| {
+                moved.take(&entry, |one| {
+                    self.notice(&one.partition);
+                    self.waiting.add(one.group);
+                });
+            };
+            let read = tail.read(each).await;
+            match read {
+                Ok(()) => failed = false,
+                // Once may pass: brokers restart.
+                Err(error) if failed || is_forbidden(&error) => return Err(error),
+                Err(_) => {
+                    failed = true;
+                    tokio::time::sleep(self.source.backoff().failed()).await;
+                }
+            }
+        }
+    }
+
+    /// Somebody has a position in this partition. If it should be mirrored and is not, topics are looked at again.
+    fn notice(&mut self, partition: &SourcePartition) {
+        let JobContext { plan, status, rediscover, .. } = &self.context;
+        let is_known = status.has(partition);
+        let is_wanted = |topic: &str| plan.refresh_topics.is_some() && plan.decide(topic).is_ok();
+        if self.newcomers.call_for_a_look(partition, Instant::now(), is_known, is_wanted) {
+            debug!(flow = self.flow, %partition, "somebody reads what is not mirrored yet: looking at the topics");
+            rediscover.notify_one();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::print::Print;
+use crate::print::Print;
 
 /// Places where one record stands in a window that are looked at: records that repeat endlessly say little.
 const PLACES_MAX: usize = 4;

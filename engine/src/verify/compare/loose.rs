@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::finding::{Counts, Fields, Finding, Findings, Kind, Span, Which};
-use super::print::Print;
+use crate::print::Print;
 
 /// Records set aside at most. Beyond that the oldest are decided: what was moved further than so many differing
 /// records is then told as missing in one place and extra in the other.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use kmirror_protocol::wire::batch::{Batch, Entry, TimestampType};
 
-use super::print::{Print, Printer};
+use crate::print::{Print, Printer};
 
 /// One side.
 #[derive(Debug)]

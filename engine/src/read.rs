@@ -19,15 +19,17 @@ use kmirror_protocol::wire::record::RecordError;
 
 use crate::flow::aborted::Aborted;
 
+/// A connection of its own: mirroring goes on beside it.
+const READING: Purpose = Purpose::Fetch(1);
 /// Bytes one fetch brings at most; more only where a single batch is larger.
-pub(super) const FETCH_BYTES_MAX: i32 = 1 << 20;
+pub(crate) const FETCH_BYTES_MAX: i32 = 1 << 20;
 /// How long a broker may wait for records: there are some, as reading stops at the end.
 const MAX_WAIT_MS: i32 = 500;
 /// How often a broker may have nothing before the end. The last records before it may have been compacted away.
 const FRUITLESS_ROUNDS: u32 = 3;
 
 /// One partition of a cluster, read from a position on.
-pub(super) struct PartitionReader {
+pub(crate) struct PartitionReader {
     cluster: Cluster,
     topic: Arc<str>,
     partition: i32,
@@ -35,12 +37,14 @@ pub(super) struct PartitionReader {
     session: FetchSession,
     session_node: Option<NodeId>,
     /// The next offset to be fetched.
-    pub(super) next: i64,
+    pub(crate) next: i64,
     /// Nothing is read from here on.
-    pub(super) end: i64,
+    pub(crate) end: i64,
     fruitless: u32,
     /// Bytes that came.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
+    /// Offsets were seen that no batch has: the log was compacted, or its batches do not tell.
+    pub(crate) gaps: bool,
 }
 
 /// What one round brought.
@@ -51,7 +55,7 @@ enum Round {
 }
 
 impl PartitionReader {
-    pub(super) fn new(cluster: Cluster, topic: Arc<str>, partition: i32, isolation: IsolationLevel) -> Self {
+    pub(crate) fn new(cluster: Cluster, topic: Arc<str>, partition: i32, isolation: IsolationLevel) -> Self {
         Self {
             cluster,
             topic,
@@ -63,11 +67,12 @@ impl PartitionReader {
             end: 0,
             fruitless: 0,
             bytes: 0,
+            gaps: false,
         }
     }
 
     /// Looks an offset up; none where no record is young enough.
-    pub(super) async fn offset(&self, spec: OffsetSpec) -> Result<Option<i64>, ClientError> {
+    pub(crate) async fn offset(&self, spec: OffsetSpec) -> Result<Option<i64>, ClientError> {
         let wanted = [(Arc::clone(&self.topic), self.partition, spec)];
         let answers = list_offsets_at(&self.cluster, &wanted, self.isolation).await?;
         let answer = answers.into_iter().next().map(|(_, answer)| answer);
@@ -78,12 +83,12 @@ impl PartitionReader {
     }
 
     /// The offset behind the last record there is now.
-    pub(super) async fn latest(&self) -> Result<i64, ClientError> {
+    pub(crate) async fn latest(&self) -> Result<i64, ClientError> {
         Ok(self.offset(OffsetSpec::Latest).await?.unwrap_or(0))
     }
 
     /// The first offset there is now.
-    pub(super) async fn earliest(&self) -> Result<i64, ClientError> {
+    pub(crate) async fn earliest(&self) -> Result<i64, ClientError> {
         Ok(self.offset(OffsetSpec::Earliest).await?.unwrap_or(0))
     }
 
@@ -91,7 +96,7 @@ impl PartitionReader {
     ///
     /// # Errors
     /// What the retry decision calls fatal, or the last failure when the deadline is over.
-    pub(super) async fn read(&mut self) -> Result<Vec<Entry>, ClientError> {
+    pub(crate) async fn read(&mut self) -> Result<Vec<Entry>, ClientError> {
         let deadline = self.cluster.deadline();
         let mut backoff = self.cluster.backoff();
         while self.next < self.end {
@@ -135,7 +140,7 @@ impl PartitionReader {
         known: &Metadata,
         node: NodeId,
     ) -> Result<Option<FetchedPartition>, ClientError> {
-        let connection = self.cluster.connection(node, Purpose::Fetch(0)).await?;
+        let connection = self.cluster.connection(node, READING).await?;
         let cluster = Arc::clone(self.cluster.alias());
         let net = move |source| ClientError::Broker { cluster: Arc::clone(&cluster), node, source };
         let wire = |source| net(NetError::Wire { address: connection.address().clone(), source });
@@ -212,6 +217,7 @@ impl PartitionReader {
                 self.next = self.end;
                 break;
             }
+            self.gaps |= entry.first_offset() > self.next || !is_dense(&entry);
             self.next = entry.last_offset().saturating_add(1);
             if !dropped && counts(&entry) {
                 entries.push(entry);
@@ -230,13 +236,23 @@ impl PartitionReader {
         ClientError::Partition { cluster, api, topic, partition: self.partition, code }
     }
 
-    fn damaged(&self, source: RecordError) -> ClientError {
+    pub(crate) fn damaged(&self, source: RecordError) -> ClientError {
         ClientError::Records {
             cluster: Arc::clone(self.cluster.alias()),
             topic: Arc::clone(&self.topic),
             partition: self.partition,
             source: Arc::new(source),
         }
+    }
+}
+
+/// Whether a batch has a record for each of its offsets. Old formats do not tell without being unpacked.
+fn is_dense(entry: &Entry) -> bool {
+    match entry {
+        Entry::Batch(batch) => {
+            batch.header.next_offset() - batch.header.base_offset == i64::from(batch.header.record_count)
+        }
+        Entry::Legacy(_) => false,
     }
 }
 

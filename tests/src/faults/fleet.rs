@@ -1,0 +1,149 @@
+//! The kmirror processes under test: one properties file, started, killed, stopped and paused as a plan says.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::faults::plan::{Fault, MirrorFault};
+use crate::faults::trouble::{Outcome, Patient};
+use crate::faults::world::{NUMBERED, TRANSACTIONS};
+use crate::kmirror::{Properties, binary};
+use crate::process::{Process, Signal};
+
+/// How long a process may take to obey SIGTERM while its clusters are in trouble.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+/// `kmirror run` gives up with this when no flow could be started in time; whoever runs it starts it again.
+const NOT_STARTED: i32 = 3;
+/// Shorter than many faults last, so that requests without answer are given up within a short run, too.
+const REQUEST_TIMEOUT_MS: &str = "5000";
+
+/// Two flows from one cluster: numbered records as they come, transactions as their consumers see them.
+#[must_use]
+pub fn properties(source: &str, target: &str) -> Properties {
+    let mut all = Properties::of("clusters = plain, committed, target\n")
+        .with("plain.bootstrap.servers", source)
+        .with("committed.bootstrap.servers", source)
+        .with("target.bootstrap.servers", target)
+        .with("plain->target.enabled", "true")
+        .with("plain->target.topics", NUMBERED)
+        .with("committed->target.enabled", "true")
+        .with("committed->target.topics", TRANSACTIONS)
+        .with("committed.consumer.isolation.level", "read_committed")
+        .with("emit.heartbeats.enabled", "false")
+        .with("heartbeats.replication.enabled", "false")
+        .with("refresh.topics.interval.seconds", "2")
+        .with("offset.flush.interval.ms", "1000")
+        .identity();
+    for client in ["plain.consumer", "committed.consumer", "target.producer"] {
+        all = all.with(&format!("{client}.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+    }
+    for cluster in ["plain", "committed", "target"] {
+        all = all.with(&format!("{cluster}.admin.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+    }
+    for topic in ["offset.storage", "offset-syncs.topic", "checkpoints.topic"] {
+        all = all.with(&format!("{topic}.replication.factor"), "3");
+    }
+    all.with("replication.factor", "3")
+}
+
+/// One process after the other in the same place.
+pub struct Mirror {
+    number: usize,
+    directory: PathBuf,
+    file: PathBuf,
+    process: Process,
+    starts: u32,
+    /// How often it found its clusters out of reach at its start and was started again.
+    pub gave_up: u32,
+    /// What it did that it must not do.
+    pub offences: Vec<String>,
+}
+
+impl Mirror {
+    /// Starts process `number` (0, 1, ...) on `file`; logs go to `directory`.
+    pub fn start(number: usize, file: &Path, directory: &Path) -> Result<Self> {
+        let process = spawn(number, 0, file, directory)?;
+        let (directory, file) = (directory.to_owned(), file.to_owned());
+        Ok(Self { number, directory, file, process, starts: 1, gave_up: 0, offences: Vec::new() })
+    }
+
+    fn again(&mut self) -> Result<()> {
+        self.process = spawn(self.number, self.starts, &self.file, &self.directory)?;
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// Ends it for good; it must obey.
+    pub fn finish(&mut self) -> Result<()> {
+        self.tend()?;
+        self.stop();
+        if self.process.stderr().contains("panicked") {
+            self.offences.push(format!("it panicked\n{}", self.process.tail(30)));
+        }
+        Ok(())
+    }
+
+    /// The last lines it wrote.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
+        self.process.tail(lines)
+    }
+
+    fn stop(&mut self) {
+        self.process.signal(Signal::TERM);
+        match self.process.wait(STOP_WITHIN) {
+            Ok(exit) if exit.code() == Some(0) => {}
+            Ok(exit) => {
+                self.offences.push(format!("stopped with {}\n{}", exit.status, self.process.tail(20)))
+            }
+            Err(error) => {
+                self.offences.push(format!("{error:#}"));
+                self.process.kill().ok();
+            }
+        }
+    }
+}
+
+fn spawn(number: usize, start: u32, file: &Path, directory: &Path) -> Result<Process> {
+    let mut command = Command::new(binary()?);
+    command.arg("run").arg(file);
+    Process::spawn(&format!("kmirror-{}-{start:04}", number + 1), &mut command, directory)
+}
+
+impl Patient for Mirror {
+    fn inject(&mut self, fault: Fault) -> Result<Outcome> {
+        let Fault::Mirror(number, fault) = fault else { bail!("{fault} is not for a kmirror process") };
+        if number != self.number {
+            bail!("a fault for process {number} came to process {}", self.number);
+        }
+        self.tend()?;
+        match fault {
+            MirrorFault::Killed => self.process.kill().map(drop)?,
+            MirrorFault::Stopped => self.stop(),
+            MirrorFault::Paused => self.process.signal(Signal::STOP),
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn heal(&mut self, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::Mirror(_, MirrorFault::Paused) => {
+                self.process.signal(Signal::CONT);
+                Ok(())
+            }
+            _ => self.again(),
+        }
+    }
+
+    fn tend(&mut self) -> Result<()> {
+        let Some(exit) = self.process.exited() else { return Ok(()) };
+        if exit.code() == Some(NOT_STARTED) {
+            self.gave_up += 1;
+        } else {
+            self.offences.push(format!("ended by itself with {}\n{}", exit.status, self.process.tail(30)));
+        }
+        self.again()
+    }
+}
