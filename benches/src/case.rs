@@ -29,6 +29,10 @@ pub enum Kind {
     Bulk,
     /// The same with the target behind a link that delays 25 ms each way.
     FarTarget,
+    /// 100 ms each way to the target.
+    VeryFarTarget,
+    /// 100 ms each way to the source.
+    VeryFarSource,
     /// How long a record takes from producer to consumer at 200 records a second.
     Latency,
 }
@@ -87,7 +91,7 @@ const GZIP: DataSet = DataSet { topic: "gzip", records: 500_000, codec: "gzip", 
 const FEW: DataSet = DataSet { topic: "few", records: 800, producer: &["linger.ms=5"], ..BATCHES_16K };
 
 /// Every case there is.
-pub const CASES: [Case; 11] = [
+pub const CASES: [Case; 13] = [
     Case {
         name: "lz4",
         about: "2,000,000 records of 1 KB in lz4 batches of up to 256 KB, 8 partitions",
@@ -163,6 +167,20 @@ pub const CASES: [Case; 11] = [
         about: "as 16k, the target behind 25 ms each way",
         kind: Kind::FarTarget,
         data: BATCHES_16K,
+        target_codec: None,
+    },
+    Case {
+        name: "very-far-target",
+        about: "as lz4, the target behind 100 ms each way",
+        kind: Kind::VeryFarTarget,
+        data: BIG_LZ4,
+        target_codec: None,
+    },
+    Case {
+        name: "very-far-source",
+        about: "as lz4, the source behind 100 ms each way",
+        kind: Kind::VeryFarSource,
+        data: BIG_LZ4,
         target_codec: None,
     },
 ];

@@ -21,6 +21,8 @@ use crate::peer::{self, Job, Peer, Programs};
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// One way through the link of [`Kind::FarTarget`].
 const FAR_DELAY: Duration = Duration::from_millis(25);
+/// One way through those of [`Kind::VeryFarTarget`] and [`Kind::VeryFarSource`].
+const VERY_FAR_DELAY: Duration = Duration::from_millis(100);
 /// Settings of a topic whose log is cleaned as soon as may be.
 const COMPACTED: &[&str] = &[
     "cleanup.policy=compact",
@@ -35,7 +37,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub struct Session {
     source: KafkaCluster,
     target: KafkaCluster,
-    _link: Vec<Proxy>,
+    to_source: Vec<Proxy>,
+    to_target: Vec<Proxy>,
     /// The data sets on the source, with the records there are to copy.
     loaded: BTreeMap<&'static str, u64>,
     run: u32,
@@ -45,10 +48,11 @@ impl Session {
     /// Starts both clusters.
     pub fn start(version: Version) -> Result<Self> {
         eprintln!("starting two clusters of Kafka {}", version.name());
-        let source = KafkaCluster::start(version, Options::bench())?;
+        let source = KafkaCluster::start(version, Options::bench().behind_proxy())?;
         let target = KafkaCluster::start(version, Options::bench().behind_proxy())?;
-        let link = target.proxies(Link { delay: FAR_DELAY, ..Link::default() })?;
-        Ok(Self { source, target, _link: link, loaded: BTreeMap::new(), run: 0 })
+        let to_source = source.proxies(Link::default())?;
+        let to_target = target.proxies(Link::default())?;
+        Ok(Self { source, target, to_source, to_target, loaded: BTreeMap::new(), run: 0 })
     }
 
     /// Loads a data set, once, and returns its size in the source's logs.
@@ -121,10 +125,20 @@ impl Session {
     }
 
     fn job<'a>(&self, case: &Case, records: u64) -> Job<'a> {
-        let far = case.kind == Kind::FarTarget;
+        let (far_source, far_target) = match case.kind {
+            Kind::FarTarget => (None, Some(FAR_DELAY)),
+            Kind::VeryFarTarget => (None, Some(VERY_FAR_DELAY)),
+            Kind::VeryFarSource => (Some(VERY_FAR_DELAY), None),
+            Kind::Bulk | Kind::Latency => (None, None),
+        };
+        let bootstrap = |cluster: &KafkaCluster, links: &[Proxy], delay: Option<Duration>| {
+            let Some(delay) = delay else { return cluster.bootstrap() };
+            links.iter().for_each(|link| link.set(Link { delay, ..Link::default() }));
+            cluster.bootstrap_of("FAR_PROXY")
+        };
         Job {
-            source: self.source.bootstrap(),
-            target: self.target.bootstrap_of(if far { "FAR_PROXY" } else { "PLAINTEXT" }),
+            source: bootstrap(&self.source, &self.to_source, far_source),
+            target: bootstrap(&self.target, &self.to_target, far_target),
             topic: case.data.topic,
             codec: case.target_codec.unwrap_or(case.data.codec),
             records,

@@ -244,7 +244,7 @@ Examples:
 }
 
 /// A file, and what is said beside it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct FileArguments {
     /// The properties file, as connect-mirror-maker.sh takes it
     pub(crate) file: PathBuf,

@@ -63,13 +63,27 @@ pub(crate) fn read_plan_with(
     arguments: &FileArguments,
     lines: &str,
 ) -> anyhow::Result<Result<Plan, ConfigErrors>> {
+    let text = text(arguments)?;
+    // The last line of the file may ask for a continuation.
+    let text = format!("{text}\n\n{lines}");
+    Ok(parse(arguments, &text))
+}
+
+/// The plan in a text, as if the file said so.
+pub(crate) fn parse(arguments: &FileArguments, text: &str) -> Result<Plan, ConfigErrors> {
     let name = arguments.file.display().to_string();
-    let bytes = read(&arguments.file).with_context(|| format!("cannot read {name}"))?;
     let args =
         PlanArgs { clusters: arguments.clusters.clone(), allow_same_cluster: arguments.allow_same_cluster };
-    // The last line of the file may ask for a continuation.
-    let text = format!("{}\n\n{lines}", properties::decode(&bytes));
-    Ok(Plan::from_properties(&text, &name, &args))
+    Plan::from_properties(text, &name, &args)
+}
+
+/// What the file says.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn text(arguments: &FileArguments) -> anyhow::Result<String> {
+    let bytes = read(&arguments.file).with_context(|| format!("cannot read {}", arguments.file.display()))?;
+    Ok(properties::decode(&bytes).into_owned())
 }
 
 /// No more than a configuration may have, and one byte, by which the engine sees that it is too much.

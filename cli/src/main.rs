@@ -14,6 +14,7 @@ mod logging;
 mod place;
 mod plan;
 mod progress;
+mod reload;
 mod run;
 mod summary;
 mod verify;
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 
 use args::{Arguments, Command, FileArguments, InternalArguments};
 use exit::Exit;
+use reload::Reload;
 
 /// musl's own allocator makes decompression several times slower.
 #[global_allocator]
@@ -93,8 +95,9 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
 }
 
 fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
+    let reload = Reload::new(file)?;
     match file::plan_or_exit(file)? {
-        Ok(plan) => block_on(run::run(plan, until_synced)),
+        Ok(plan) => block_on(run::run(plan, until_synced, Some(&reload))),
         Err(exit) => Ok(exit),
     }
 }

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::exit::Exit;
 use crate::progress::Progress;
+use crate::reload::Reload;
 use crate::summary::summary;
 
 /// How often the status is looked at.
@@ -30,9 +31,12 @@ enum End {
 }
 
 /// Runs a plan until it is synced (if `until_synced`) or until a signal.
-pub(crate) async fn run(plan: Plan, until_synced: bool) -> Exit {
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
+///
+/// Where there is a file to read again, SIGHUP does it.
+pub(crate) async fn run(plan: Plan, until_synced: bool, reload: Option<&Reload>) -> Exit {
+    let caught = Signals::new().and_then(|signals| Ok((signals, HangUp::new(reload)?)));
+    let (mut signals, mut hang_up) = match caught {
+        Ok(caught) => caught,
         Err(error) => {
             error!("signals cannot be caught: {error}");
             return Exit::StartFailed;
@@ -46,7 +50,12 @@ pub(crate) async fn run(plan: Plan, until_synced: bool) -> Exit {
             return Exit::StartFailed;
         }
     };
-    let end = watch(&mut mirror, until_synced, &mut signals).await;
+    let end = loop {
+        tokio::select! {
+            end = watch(&mut mirror, until_synced, &mut signals) => break end,
+            reload = hang_up.next() => reload.apply(&mirror),
+        }
+    };
     let status = mirror.status().clone();
     if let End::Signal = end {
         info!(
@@ -180,6 +189,28 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// SIGHUP, where it means something; otherwise it ends the process as usual.
+struct HangUp<'a>(Option<(Signal, &'a Reload)>);
+
+impl<'a> HangUp<'a> {
+    fn new(reload: Option<&'a Reload>) -> std::io::Result<Self> {
+        Ok(Self(match reload {
+            Some(reload) => Some((signal(SignalKind::hangup())?, reload)),
+            None => None,
+        }))
+    }
+
+    async fn next(&mut self) -> &'a Reload {
+        match &mut self.0 {
+            Some((signal, reload)) => {
+                signal.recv().await;
+                reload
+            }
+            None => std::future::pending().await,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use kmirror_engine::flow::event::Side;
 use kmirror_engine::flow::rewrite::{DropReason, ReencodeReason};
 use kmirror_engine::status::{FlowStatus, PartitionState, Status};
 
@@ -94,6 +95,17 @@ fn flow_summary(text: &mut String, flow: &FlowStatus, took: Duration) {
     if flow.counters.possible_duplicates() > 0 {
         let _ =
             writeln!(text, "  at most {} records may be there twice", flow.counters.possible_duplicates());
+    }
+    for side in [Side::Source, Side::Target] {
+        let throttling = flow.throttling(side);
+        if throttling.responses() > 0 {
+            let _ = writeln!(
+                text,
+                "  throttled by quotas of the {side} for {:.1} s in {} answers",
+                throttling.silence().as_secs_f64(),
+                throttling.responses()
+            );
+        }
     }
     troubles(text, flow);
 }

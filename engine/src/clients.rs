@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kmirror_protocol::client::{ClientError, Cluster, ClusterOptions, Metadata, Topics};
-use kmirror_protocol::net::{BufferPool, ConnectionOptions};
+use kmirror_protocol::net::{BufferPool, ConnectionOptions, Throttling};
 
+use crate::flow::event::Side;
 use crate::plan::{ClientPlan, ClusterAlias, FlowPlan};
+use crate::status::FlowStatus;
 
 /// Frames that are not record data stay below this.
 const CONTROL_FRAME_BYTES_MAX: usize = 100 << 20;
@@ -28,20 +30,33 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(plan: &FlowPlan, pool: &Arc<BufferPool>) -> Self {
+    /// Throttling by brokers is counted in the flow's status.
+    pub(crate) fn new(plan: &FlowPlan, pool: &Arc<BufferPool>, status: &FlowStatus) -> Self {
         let pool = Some(Arc::clone(pool));
         let in_flight = plan.produce.max_in_flight;
+        let (source, target) = (status.throttling(Side::Source), status.throttling(Side::Target));
         Self {
-            source: cluster(&plan.source, &plan.source_client, 1, pool),
-            target: cluster(&plan.target, &plan.target_client, in_flight, None),
-            source_admin: cluster(&plan.source, &plan.source_admin, 1, None),
-            target_admin: cluster(&plan.target, &plan.target_admin, 1, None),
+            source: counting(source, &plan.source, &plan.source_client, 1, pool),
+            target: counting(target, &plan.target, &plan.target_client, in_flight, None),
+            source_admin: counting(source, &plan.source, &plan.source_admin, 1, None),
+            target_admin: counting(target, &plan.target, &plan.target_admin, 1, None),
         }
     }
 }
 
 /// A client of one cluster. Frames are read into `pool`, if there is one.
 pub fn cluster(
+    alias: &ClusterAlias,
+    plan: &ClientPlan,
+    max_in_flight: usize,
+    pool: Option<Arc<BufferPool>>,
+) -> Cluster {
+    counting(&Arc::default(), alias, plan, max_in_flight, pool)
+}
+
+/// The same; how long its brokers ask for silence is counted.
+fn counting(
+    throttling: &Arc<Throttling>,
     alias: &ClusterAlias,
     plan: &ClientPlan,
     max_in_flight: usize,
@@ -59,6 +74,7 @@ pub fn cluster(
             idle_close: plan.idle_close,
             send_buffer: plan.send_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
             receive_buffer: plan.receive_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
+            throttling: Arc::clone(throttling),
         },
         metadata_max_age: plan.metadata_max_age,
         retry_backoff: plan.retry_backoff,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kmirror_protocol::client::{ClientError, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,7 +25,7 @@ use crate::flow::workers::Workers;
 use crate::ids::{ProducerMark, SourceOffset};
 use crate::jobs::{JobContext, Jobs};
 use crate::offsets::store::MapStore;
-use crate::plan::{ClusterAlias, FlowPlan, Isolation, OnLost, Plan, loops};
+use crate::plan::{ClusterAlias, FlowPlan, Isolation, LimitPlan, OnLost, Plan, loops};
 use crate::progress::Progress;
 use crate::status::{FlowStatus, PartitionStatus};
 
@@ -143,6 +143,7 @@ pub(crate) struct Flow {
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) status: Arc<FlowStatus>,
     pub(crate) clients: Clients,
+    pub(crate) limits: watch::Receiver<Arc<LimitPlan>>,
 }
 
 impl Flow {
@@ -199,7 +200,8 @@ impl Flow {
         };
         let (identity, mut progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
         let (identity, status) = (identity.into(), || Arc::clone(&self.status));
-        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now());
+        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now())
+            .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
         let mut discovery = Discovery::new(Arc::clone(&self.plan), &self.clients, identity, status());
         let changes = discovery.look(&mut progress, &mut maps).await?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
@@ -215,6 +217,7 @@ impl Flow {
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
             stop: self.shared.stop.clone(),
+            limits: self.limits.clone(),
         };
         // The queue is empty and has room for this one.
         let _ = sender.try_send(Event::Assign(changes.assign));

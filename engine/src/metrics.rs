@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use kmirror_protocol::net::Throttling;
+
+use crate::flow::event::Side;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
 use crate::status::{FlowStatus, PartitionState, PartitionStatus, Status};
 
@@ -41,6 +44,14 @@ const DUPLICATES: Metric = Metric(
     "Records that may be at the target twice, at most.",
 );
 
+const THROTTLED: Metric = Metric(
+    "kmirror_throttled_seconds_total",
+    "counter",
+    "Time for which brokers of a side (source, target) asked connections to be silent because of quotas.",
+);
+const THROTTLED_RESPONSES: Metric =
+    Metric("kmirror_throttled_responses_total", "counter", "Responses that asked for such silence.");
+
 /// Every metric as text.
 pub fn render(status: &Status) -> String {
     let mut out = String::new();
@@ -65,7 +76,18 @@ pub fn render(status: &Status) -> String {
     for flow in &status.flows {
         line(&mut out, &DUPLICATES, flow, &[], flow.counters.possible_duplicates());
     }
+    throttling(&mut out, status, &THROTTLED, |one| one.silence().as_secs_f64().to_string());
+    throttling(&mut out, status, &THROTTLED_RESPONSES, |one| one.responses().to_string());
     out
+}
+
+fn throttling(out: &mut String, status: &Status, metric: &Metric, value: impl Fn(&Throttling) -> String) {
+    head(out, metric);
+    for flow in &status.flows {
+        for (side, name) in [(Side::Source, "source"), (Side::Target, "target")] {
+            line(out, metric, flow, &[("side", name)], value(flow.throttling(side)));
+        }
+    }
 }
 
 fn per_partition(

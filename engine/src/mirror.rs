@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use kmirror_protocol::net::BufferPool;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -13,7 +14,7 @@ use crate::control::{Flow, Refusal, SeenClusters, Shared};
 use crate::flow::workers::Workers;
 use crate::heartbeat;
 use crate::metrics;
-use crate::plan::Plan;
+use crate::plan::{LimitPlan, Plan};
 use crate::status::{FlowStatus, Status};
 
 /// A mirror that runs. Dropping it stops it at once; [`Mirror::stop`] stops it in good order.
@@ -37,6 +38,8 @@ pub struct Mirror {
     status: Arc<Status>,
     stop: CancellationToken,
     flows: JoinSet<Result<(), Refusal>>,
+    /// Each flow's limits, in the order of the status.
+    limits: Vec<watch::Sender<Arc<LimitPlan>>>,
 }
 
 impl Mirror {
@@ -59,11 +62,15 @@ impl Mirror {
         };
         let mut status = Status { flows: Vec::new() };
         let mut flows = JoinSet::new();
+        let mut limits = Vec::new();
         for flow_plan in plan.enabled_flows() {
             let flow_status = Arc::new(FlowStatus::new(flow_plan.source.shared(), flow_plan.target.shared()));
             status.flows.push(Arc::clone(&flow_status));
+            let (limit, limited) = watch::channel(Arc::new(flow_plan.limits.clone()));
+            limits.push(limit);
             let flow = Flow {
-                clients: Clients::new(flow_plan, &shared.pool),
+                clients: Clients::new(flow_plan, &shared.pool, &flow_status),
+                limits: limited,
                 shared: shared.clone(),
                 plan: Arc::new(flow_plan.clone()),
                 status: flow_status,
@@ -77,7 +84,7 @@ impl Mirror {
                 Ok(())
             });
         }
-        Ok(Self { status: Arc::new(status), stop: shared.stop, flows })
+        Ok(Self { status: Arc::new(status), stop: shared.stop, flows, limits })
     }
 
     /// What the flows are doing. Stays readable after the mirror is gone.
@@ -88,6 +95,17 @@ impl Mirror {
     /// The numbers of [`Mirror::status`] in Prometheus' text format.
     pub fn metrics(&self) -> String {
         metrics::render(&self.status)
+    }
+
+    /// Changes how much a flow may carry, from now on. Whether there is such a flow.
+    ///
+    /// What was fetched already is not held back. Limits count for this process alone.
+    pub fn set_limits(&self, source: &str, target: &str, limits: LimitPlan) -> bool {
+        let is_it = |flow: &Arc<FlowStatus>| &*flow.source == source && &*flow.target == target;
+        let at = self.status.flows.iter().position(is_it);
+        let Some(sender) = at.and_then(|at| self.limits.get(at)) else { return false };
+        sender.send_replace(Arc::new(limits));
+        true
     }
 
     /// Waits until a flow is refused; for ever, if none is.

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use kmirror_protocol::net::Throttling;
+
 use crate::flow::epochs::EpochHistory;
+use crate::flow::event::Side;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
 use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::map::{OffsetMap, Translation};
@@ -291,6 +294,7 @@ pub struct FlowStatus {
     partitions: RwLock<BTreeMap<SourcePartition, Arc<PartitionStatus>>>,
     trouble: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     discovered: std::sync::atomic::AtomicBool,
+    throttling: [Arc<Throttling>; 2],
 }
 
 impl FlowStatus {
@@ -302,12 +306,18 @@ impl FlowStatus {
             partitions: RwLock::default(),
             trouble: Mutex::default(),
             discovered: std::sync::atomic::AtomicBool::new(false),
+            throttling: Default::default(),
         }
     }
 
     /// `source->target`.
     pub fn name(&self) -> String {
         format!("{}->{}", self.source, self.target)
+    }
+
+    /// How often and how long the brokers of one side asked for silence because of their quotas (KIP-219).
+    pub fn throttling(&self, side: Side) -> &Arc<Throttling> {
+        &self.throttling[side as usize]
     }
 
     /// The partitions being mirrored, by source topic and index.

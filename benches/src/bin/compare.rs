@@ -77,7 +77,9 @@ fn compare(options: &Options) -> Result<ExitCode> {
     for case in cases {
         let (table, complete) = match case.kind {
             Kind::Latency => latency(&mut session, &peers, &programs, &case, options)?,
-            Kind::Bulk | Kind::FarTarget => copies(&mut session, &peers, &programs, &case, options.runs)?,
+            Kind::Bulk | Kind::FarTarget | Kind::VeryFarTarget | Kind::VeryFarSource => {
+                copies(&mut session, &peers, &programs, &case, options.runs)?
+            }
         };
         show(&table);
         text.push_str(&table);

@@ -131,7 +131,7 @@ async fn drain(asked: &FailoverArguments, mut plan: Plan) -> anyhow::Result<Opti
     }
     // They would look like a mirror that runs to whoever moves back soon.
     plan.heartbeats.clear();
-    Ok(Some(run::run(plan, true).await == Exit::Success))
+    Ok(Some(run::run(plan, true, None).await == Exit::Success))
 }
 
 fn exit(report: &Report) -> Exit {

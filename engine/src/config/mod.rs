@@ -8,4 +8,5 @@ pub mod origin;
 pub mod problem;
 pub mod properties;
 pub mod reference;
+pub mod reload;
 mod suggestions;

@@ -13,7 +13,7 @@ use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::fetch::EpochEnd;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -30,7 +30,7 @@ use super::workers::{Job, Workers};
 use crate::clock::now_ms;
 use crate::error::chain;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
-use crate::plan::FlowPlan;
+use crate::plan::{FlowPlan, LimitPlan};
 
 /// Events that wait for the lane at most.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -65,6 +65,8 @@ pub(crate) struct Surroundings {
     /// Workers for re-encoding, shared by all flows.
     pub(crate) workers: Arc<Workers>,
     pub(crate) stop: CancellationToken,
+    /// The flow's limits, as they are now.
+    pub(crate) limits: watch::Receiver<Arc<LimitPlan>>,
 }
 
 pub(crate) struct Driver {
@@ -94,12 +96,17 @@ impl Driver {
     /// Runs until the stop signal and everything in flight is answered, or the drain timeout is over.
     pub(crate) async fn run(mut self) {
         let mut drain_until: Option<Instant> = None;
+        self.around.limits.mark_changed();
         loop {
             let deadline = [self.lane.next_deadline(), drain_until].into_iter().flatten().min();
             tokio::select! {
                 () = self.around.stop.cancelled(), if drain_until.is_none() => {
                     drain_until = Some(Instant::now() + DRAIN_TIMEOUT);
                     self.lane.apply(Instant::now(), Event::Drain);
+                }
+                Ok(()) = self.around.limits.changed() => {
+                    let limits = Arc::clone(&self.around.limits.borrow_and_update());
+                    self.lane.apply(Instant::now(), Event::Limits(limits));
                 }
                 event = self.events.recv() => self.apply_events(event),
                 () = sleep_until(deadline) => self.lane.apply(Instant::now(), Event::Tick),

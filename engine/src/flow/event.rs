@@ -17,6 +17,7 @@ use super::position::{LogRange, Loss};
 use super::rewrite::{Refused, TimestampRules};
 use crate::ids::{Identity, SourceOffset, SourcePartition, TargetOffset};
 use crate::offsets::stretch::Landed;
+use crate::plan::LimitPlan;
 
 /// One of the two clusters of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +113,8 @@ pub enum Event {
     Recounted(Question, Result<Option<Found>, Cause>),
     /// A producer identity for one partition.
     Renewed(Question, Result<Identity, Cause>),
+    /// From now on these limits count.
+    Limits(Arc<LimitPlan>),
     /// Time passed.
     Tick,
     /// Fetch no more, let what is in flight finish.

@@ -16,6 +16,7 @@ use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
+use super::limits::Limits;
 use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
 use crate::ids::{Identity, SourcePartition};
 use crate::plan::OnRefused;
@@ -77,6 +78,9 @@ pub struct Lane {
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
     refreshing: [bool; 2],
+    pub(crate) limits: Limits,
+    /// What a fetch from a far broker may bring; of one partition, too.
+    pub(crate) far_fetch_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +91,8 @@ pub(crate) enum Timer {
     Target(Slot),
     /// Look again whether there is memory to fetch into.
     Memory,
+    /// Look again whether a limit allows to fetch.
+    Limits,
     /// Connect again to a broker.
     Reconnect(bool, NodeId),
     /// Ask again who leads.
@@ -97,6 +103,7 @@ impl Lane {
     /// A lane without partitions. `identity` is the producer id of all partitions until one needs its own.
     pub fn new(options: LaneOptions, identity: Identity, status: Arc<FlowStatus>, now: Instant) -> Self {
         Self {
+            far_fetch_bytes: options.fetch_max_bytes,
             options,
             status,
             identity,
@@ -111,7 +118,15 @@ impl Lane {
             timers: BinaryHeap::new(),
             metadata: [None, None],
             refreshing: [false; 2],
+            limits: Limits::default(),
         }
+    }
+
+    /// Lets a fetch bring more, or less, where the broker is far away: so many bytes.
+    #[must_use]
+    pub fn with_far_fetches_of(mut self, bytes: usize) -> Self {
+        self.far_fetch_bytes = bytes;
+        self
     }
 
     /// Changes the state by what happened.
@@ -138,6 +153,7 @@ impl Lane {
                 self.recounted(question, result);
             }
             Event::Renewed(question, result) => self.renewed(question, result),
+            Event::Limits(limits) => self.limit(limits),
             Event::Tick => {}
             Event::Drain => self.drain(),
         }
@@ -398,6 +414,15 @@ impl Lane {
         }
     }
 
+    pub(crate) fn set_limits_timer(&mut self, after: Duration) {
+        let at = self.now + after;
+        let sooner =
+            |Reverse((when, timer)): &Reverse<(Instant, Timer)>| *timer == Timer::Limits && *when <= at;
+        if !self.timers.iter().any(sooner) {
+            self.timers.push(Reverse((at, Timer::Limits)));
+        }
+    }
+
     fn fire_timers(&mut self) {
         while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
             let Some(Reverse((_, timer))) = self.timers.pop() else { return };
@@ -405,6 +430,7 @@ impl Lane {
                 Timer::Source(slot) => self.retry_source(slot),
                 Timer::Target(slot) => self.retry_target(slot),
                 Timer::Memory => {}
+                Timer::Limits => self.release_topics(),
                 Timer::Reconnect(source, node) => self.reconnect(side_of(source), node),
                 Timer::Refresh(source) => self.actions.push(Action::Refresh(side_of(source))),
             }

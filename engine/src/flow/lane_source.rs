@@ -15,6 +15,7 @@ use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::Encoded;
 use uuid::Uuid;
 
+use super::distance::Distance;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::{Lane, Link};
 use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
@@ -38,6 +39,15 @@ pub(crate) struct SourceBroker {
     /// How many requests were sent; the last one is unanswered while `asking`.
     requests: u64,
     asking: bool,
+    /// Bytes of the flow's limit that are reserved for the answer.
+    reserved: u64,
+    distance: Distance,
+}
+
+impl SourceBroker {
+    fn may_be_asked(&self) -> bool {
+        self.link.version().is_some() && !self.asking && self.members > 0
+    }
 }
 
 /// How long a fetch may wait at the broker while partitions are left out of it: they should not have to wait
@@ -53,21 +63,33 @@ impl Lane {
         if self.draining {
             return;
         }
+        let mut sharers = self.sources.values().filter(|broker| broker.may_be_asked()).count();
+        if sharers == 0 {
+            return;
+        }
+        if let Some(wait) = self.limits.flow_waits(self.now) {
+            return self.set_limits_timer(wait);
+        }
+        let longest_wait = self.longest_wait();
         let mut credit = self.credit;
         let options = &self.options;
         let mut starved = false;
-        for (node, broker) in &mut self.sources {
+        for (node, broker) in self.sources.iter_mut().filter(|(_, broker)| broker.may_be_asked()) {
             let Some(negotiated) = broker.link.version() else { continue };
-            if broker.asking || broker.members == 0 {
-                continue;
-            }
             if credit < options.fetch_max_bytes.min(CREDIT_MIN_BYTES) {
                 starved = true;
                 continue;
             }
-            let bytes = options.fetch_max_bytes.min(credit);
+            let most = if broker.distance.is_far() { self.far_fetch_bytes } else { options.fetch_max_bytes };
+            // Not the last of it: room for an answer is rounded up, and one that has to wait for memory waits long.
+            let wanted = most.min(credit - credit / 8);
+            let (bytes, reserved) = self.limits.reserve(wanted, sharers, self.now);
+            sharers -= 1;
+            broker.reserved = reserved;
             credit -= bytes;
-            let wait = if broker.held_back > 0 { WAIT_WHILE_HELD_BACK } else { options.fetch_max_wait };
+            let due = bytes.min(broker.members.saturating_mul(options.fetch_max_partition_bytes));
+            broker.distance.asked(self.now, due);
+            let wait = if broker.held_back > 0 { WAIT_WHILE_HELD_BACK } else { longest_wait };
             broker.version = broker.session.version(negotiated);
             let built = broker.session.build(
                 broker.version,
@@ -97,11 +119,14 @@ impl Lane {
         self.validate(slot);
         let dealt = self.dealt_out(slot);
         let limit = BUFFERED_FETCHES_MAX * self.options.fetch_max_partition_bytes;
-        let max_bytes = clamp_i32(self.options.fetch_max_partition_bytes as u128);
         let draining = self.draining;
         let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
         let now = self.now;
-        let wants = partition.wants_data() && dealt.ready && !draining;
+        // What is on its way still counts; then the topic waits.
+        let on_its_way =
+            partition.session_on.and_then(|node| self.sources.get(&node)).is_some_and(|one| one.asking);
+        let limited = !on_its_way && self.limits.waits(&partition.source.topic);
+        let wants = partition.wants_data() && dealt.ready && !draining && !limited;
         let full = partition.buffered + dealt.buffered >= limit;
         let home = partition.source_home(now).filter(|_| wants && !full);
         let key = TopicKey {
@@ -132,6 +157,12 @@ impl Lane {
             broker.members += 1;
             partition.session_on = Some(node);
         }
+        let max_bytes = if broker.distance.is_far() {
+            // Each gets its share: with one that took all, the others would have nothing to send.
+            (self.far_fetch_bytes / broker.members.max(1)).max(self.options.fetch_max_partition_bytes)
+        } else {
+            self.options.fetch_max_partition_bytes
+        };
         if partition.requested.is_none_or(|(offset, _)| offset != partition.fetch_offset) {
             partition.requested = Some((partition.fetch_offset, broker.requests + 1));
             let position = FetchPosition {
@@ -139,7 +170,7 @@ impl Lane {
                 current_leader_epoch: partition.source_leader_epoch,
                 last_fetched_epoch: partition.status.epoch_before(partition.fetch_offset).unwrap_or(-1),
                 log_start_offset: -1,
-                max_bytes,
+                max_bytes: clamp_i32(max_bytes as u128),
             };
             broker.session.set(&key, index, position);
         }
@@ -150,6 +181,8 @@ impl Lane {
         if let Some(broker) = self.sources.get_mut(&node) {
             broker.session.reset();
             broker.asking = false;
+            let reserved = std::mem::take(&mut broker.reserved);
+            self.limits.settle(reserved);
         }
     }
 
@@ -185,6 +218,15 @@ impl Lane {
     pub(crate) fn fetched(&mut self, node: NodeId, body: Bytes) {
         let Some(broker) = self.sources.get_mut(&node) else { return };
         broker.asking = false;
+        broker.distance.answered(self.now, body.len());
+        let reserved = std::mem::take(&mut broker.reserved);
+        self.fetched_partitions(node, body);
+        self.limits.settle(reserved);
+        self.hold_topics(node);
+    }
+
+    fn fetched_partitions(&mut self, node: NodeId, body: Bytes) {
+        let Some(broker) = self.sources.get_mut(&node) else { return };
         let response = match broker.session.accept(broker.version, body) {
             Ok(response) => response,
             Err(error) => {
@@ -237,6 +279,7 @@ impl Lane {
         let mut aborted = read_committed.then(|| super::aborted::Aborted::new(&fetched.aborted));
         let mut planner = Planner::new(partition.rules, partition.inspect_until);
         let mut damage = None;
+        let buffered = partition.buffered;
         partition.settle_doubt();
         for entry in Entries::new(fetched.records) {
             match entry {
@@ -262,6 +305,9 @@ impl Lane {
             }
         }
         partition.steps.extend(planner.finish());
+        let (topic, bytes) =
+            (Arc::clone(&partition.source.topic), partition.buffered.saturating_sub(buffered));
+        self.limits.count(&topic, bytes, self.now);
         self.advance_steps(slot);
         match damage {
             None => self.sync_session(slot),

@@ -3,19 +3,23 @@
 //! `lane` owns the state and is pure; `drive` feeds it from sockets and clocks.
 
 pub mod aborted;
+mod bucket;
 pub(crate) mod count;
+mod distance;
 pub(crate) mod drive;
 pub mod epochs;
 pub mod event;
 pub(crate) mod held;
 pub mod lane;
 mod lane_deal;
+mod lane_limits;
 mod lane_recovery;
 mod lane_replica;
 mod lane_set_aside;
 mod lane_source;
 mod lane_target;
 pub mod ledger;
+mod limits;
 pub(crate) mod link;
 pub mod partition;
 pub mod position;

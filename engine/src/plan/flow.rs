@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ClientPlan, ClusterAlias, SyncPlan};
+use super::{ClientPlan, ClusterAlias, LimitPlan, SyncPlan};
 use crate::filter::{ConfigPropertyFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
 
@@ -52,6 +52,8 @@ pub struct FetchPlan {
     pub min_bytes: i32,
     /// `fetch.max.bytes`, no more than a quarter of the memory budget.
     pub max_bytes: i32,
+    /// The same from brokers that are far away: half of the memory budget, unless `fetch.max.bytes` is set.
+    pub far_max_bytes: i32,
     /// `max.partition.fetch.bytes`, no more than `max_bytes`.
     pub max_partition_bytes: i32,
     /// `isolation.level`
@@ -122,6 +124,8 @@ pub struct FlowPlan {
     pub dead_letter_topic: String,
     /// What is kept in step beside the records.
     pub sync: SyncPlan,
+    /// How much it may carry; the only part that may change while it runs.
+    pub limits: LimitPlan,
     /// How records are fetched.
     pub fetch: FetchPlan,
     /// How records are produced.

@@ -6,6 +6,7 @@
 mod client;
 mod explain;
 mod flow;
+mod limits;
 pub mod loops;
 mod sync;
 
@@ -19,6 +20,7 @@ use kmirror_protocol::net::Address;
 pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
 pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
+pub use limits::{LimitPlan, TopicLimit};
 
 pub use sync::{
     AclPlan, CheckpointPlan, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan, OffsetSyncPlan,

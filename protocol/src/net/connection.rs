@@ -69,7 +69,7 @@ impl Connection {
     ) -> Result<Self, NetError> {
         let bound = options.max_in_flight.max(1);
         let (queue, requests) = mpsc::channel(bound);
-        let shared = Arc::new(Shared::new(address.clone(), Arc::clone(&options.client_id), bound, queue));
+        let shared = Arc::new(Shared::new(address.clone(), options, queue));
         let writer = tokio::spawn(writer::run(Arc::clone(&shared), write, requests));
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), read, options.clone(), pool));
         let closer = Arc::new(Closer::new(shared, [writer.abort_handle(), reader.abort_handle()]));

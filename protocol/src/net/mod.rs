@@ -11,6 +11,7 @@ mod pool;
 mod recognise;
 #[cfg(test)]
 pub(crate) mod testing;
+mod throttle;
 mod transport;
 
 pub use address::{Address, AddressError};
@@ -19,3 +20,4 @@ pub use error::NetError;
 pub use options::ConnectionOptions;
 pub use pool::BufferPool;
 pub use recognise::Spoke;
+pub use throttle::Throttling;

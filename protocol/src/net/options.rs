@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::throttle::Throttling;
+
 /// How to open and use a connection. The defaults are those of the Java clients where they have the option.
 #[derive(Debug, Clone)]
 pub struct ConnectionOptions {
@@ -22,6 +24,8 @@ pub struct ConnectionOptions {
     pub send_buffer: Option<u32>,
     /// The socket's receive buffer in bytes; `None` leaves it to the operating system, which adapts it.
     pub receive_buffer: Option<u32>,
+    /// Where it is counted that brokers asked for silence.
+    pub throttling: Arc<Throttling>,
 }
 
 /// Default for [`ConnectionOptions::max_frame_bytes`]: metadata of the largest clusters takes tens of megabytes,
@@ -39,6 +43,7 @@ impl Default for ConnectionOptions {
             idle_close: Some(Duration::from_secs(540)),
             send_buffer: None,
             receive_buffer: None,
+            throttling: Arc::default(),
         }
     }
 }

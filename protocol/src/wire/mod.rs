@@ -15,3 +15,4 @@ pub mod murmur2;
 pub mod produce;
 pub mod record;
 pub mod reencode;
+pub mod throttle;

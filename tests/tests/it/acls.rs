@@ -47,7 +47,7 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 }
 
 /// Kafka's `kafka-configs.sh`.
-fn configs(cluster: &KafkaCluster, arguments: &[&str]) -> String {
+pub(crate) fn configs(cluster: &KafkaCluster, arguments: &[&str]) -> String {
     let mut command = java(cluster.version(), "ERROR").unwrap();
     command.args(["-XX:TieredStopAtLevel=1", "kafka.admin.ConfigCommand", "--bootstrap-server"]);
     run(command.arg(cluster.bootstrap()).args(arguments)).unwrap()

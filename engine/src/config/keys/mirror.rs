@@ -131,6 +131,28 @@ pub static BUFFER_MEMORY: Opt = Opt::used(
      1024^2 and 1024^3 bytes.",
 )
 .since("kmirror");
+/// How much a flow may carry.
+pub static MAX_BYTES_PER_SECOND: Opt = Opt::used(
+    "kmirror.max.bytes.per.second",
+    Flow,
+    Memory { min: 0 },
+    "0",
+    "Bytes of record batches that the flow fetches a second at most, in the mean of a second and as they lie at the \
+     source; each process keeps to it for itself. `0`: no limit. Changes while it runs, when the file is read again \
+     (SIGHUP).",
+)
+.since("kmirror");
+/// How much each of some topics may carry.
+pub static TOPIC_MAX_BYTES_PER_SECOND: Opt = Opt::used(
+    "kmirror.topic.max.bytes.per.second",
+    Flow,
+    List,
+    "",
+    "The same for topics: a list of `pattern=bytes`, such as `audit.*=2m, logs=500k`. Each source topic that a pattern \
+     matches has so much for itself; of several patterns the first counts. A topic over its limit slows no other. \
+     Changes while it runs, too.",
+)
+.since("kmirror");
 /// Same cluster or loops on purpose.
 pub static ALLOW_SAME_CLUSTER: Opt = Opt::used(
     "kmirror.allow.same.cluster",
@@ -313,7 +335,7 @@ static WITHOUT_MEANING: &[Opt] = &[
 
 /// The rows of this file, those that have their effect first.
 pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
-    let used: [&'static Opt; 26] = [
+    let used: [&'static Opt; 28] = [
         &CLUSTERS,
         &ENABLED,
         &TOPICS,
@@ -330,6 +352,8 @@ pub(super) fn mirror_rows() -> impl Iterator<Item = &'static Opt> {
         &ADMIN_TIMEOUT,
         &NAME,
         &BUFFER_MEMORY,
+        &MAX_BYTES_PER_SECOND,
+        &TOPIC_MAX_BYTES_PER_SECOND,
         &ON_LOST_RECORDS,
         &PARTITIONING,
         &ON_REFUSED_RECORDS,

@@ -14,6 +14,8 @@ use crate::policy::InternalTopicRules;
 
 /// One fetch may take this part of the memory budget: while one is written another is read, from more than one broker.
 const FETCHES_PER_BUDGET: usize = 4;
+/// Over a long way as little as may be is to be asked for twice.
+const FAR_FETCHES_PER_BUDGET: usize = 2;
 
 impl Reader<'_> {
     /// The plan of a flow.
@@ -57,6 +59,7 @@ impl Reader<'_> {
             dead_letter_topic: self
                 .text_if_set(&flow_places(flow), &keys::DEAD_LETTER_TOPIC)
                 .map_or_else(|| format!("mm2-dead-letters.{}.internal", flow.source), |topic| topic.value),
+            limits: self.limits(flow),
             fetch: self.fetch(consumer, buffer_bytes),
             produce: self.produce(producer),
             source_client: self.client(consumer, &label("replication-consumer")),
@@ -144,6 +147,9 @@ impl Reader<'_> {
     fn fetch(&mut self, consumer: Owner<'_>, buffer_bytes: usize) -> FetchPlan {
         let budget = i32::try_from(buffer_bytes / FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
         let max_bytes = self.held_to(consumer, &keys::FETCH_MAX_BYTES, budget);
+        let is_set =
+            self.settings.find(&consumer.places(&keys::FETCH_MAX_BYTES), &keys::FETCH_MAX_BYTES).is_some();
+        let half = i32::try_from(buffer_bytes / FAR_FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
         let isolation = &keys::ISOLATION_LEVEL;
         let rack = &keys::CLIENT_RACK;
         FetchPlan {
@@ -152,6 +158,7 @@ impl Reader<'_> {
             ),
             min_bytes: self.int(&consumer.places(&keys::FETCH_MIN_BYTES), &keys::FETCH_MIN_BYTES),
             max_bytes,
+            far_max_bytes: if is_set { max_bytes } else { half },
             max_partition_bytes: self.held_to(consumer, &keys::MAX_PARTITION_FETCH_BYTES, max_bytes),
             isolation: match self.choice(&consumer.places(isolation), isolation).value.as_str() {
                 "read_committed" => Isolation::ReadCommitted,

@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod flow;
+mod limits;
 mod naming;
 mod reader;
 mod review;

@@ -166,7 +166,7 @@ pub(super) fn comment_hint(value: &str) -> Option<String> {
 }
 
 /// `24m`, `1g`, `65536`.
-fn memory(text: &str) -> Option<i64> {
+pub(super) fn memory(text: &str) -> Option<i64> {
     let (digits, shift) = match text.char_indices().last()? {
         (at, 'k' | 'K') => (text.get(..at)?, 10),
         (at, 'm' | 'M') => (text.get(..at)?, 20),

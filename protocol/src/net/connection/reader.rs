@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -18,6 +19,7 @@ use crate::net::recognise::Spoke;
 use crate::net::transport::ReadHalf;
 use crate::wire::error::WireError;
 use crate::wire::frame::{self, LENGTH_BYTES};
+use crate::wire::throttle;
 
 /// The size of the buffer for heads of frames.
 const HEAD_BUFFER_BYTES: usize = 4096;
@@ -76,6 +78,9 @@ impl Reader {
         };
         let body =
             frame::response_body(due.api, due.version, frame).map_err(|error| self.source.wire(error))?;
+        if let Some(asked) = throttle::throttle_time_ms(due.api, due.version, &body) {
+            self.source.shared.throttle(Duration::from_millis(asked.into()));
+        }
         self.source.shared.deliver(body);
         Ok(())
     }

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use crate::net::address::Address;
 use crate::net::error::NetError;
+use crate::net::options::ConnectionOptions;
+use crate::net::throttle::{THROTTLE_MAX, Throttling};
 use crate::wire::api::ApiKey;
 use crate::wire::frame;
 
@@ -28,6 +30,7 @@ pub(super) struct Shared {
     address: Address,
     client_id: Arc<str>,
     places: Arc<Semaphore>,
+    throttling: Arc<Throttling>,
     state: Mutex<State>,
 }
 
@@ -41,6 +44,8 @@ struct State {
     last_request: Instant,
     /// Whether a response has ever come.
     answered: bool,
+    /// Until then the broker wants to hear nothing (KIP-219).
+    silent_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -73,12 +78,7 @@ pub(super) enum Patience {
 }
 
 impl Shared {
-    pub(super) fn new(
-        address: Address,
-        client_id: Arc<str>,
-        places: usize,
-        queue: mpsc::Sender<Outgoing>,
-    ) -> Self {
+    pub(super) fn new(address: Address, options: &ConnectionOptions, queue: mpsc::Sender<Outgoing>) -> Self {
         let state = State {
             next_correlation_id: 0,
             in_flight: VecDeque::new(),
@@ -86,8 +86,15 @@ impl Shared {
             broken: None,
             last_request: Instant::now(),
             answered: false,
+            silent_until: None,
         };
-        Self { address, client_id, places: Arc::new(Semaphore::new(places)), state: Mutex::new(state) }
+        Self {
+            address,
+            client_id: Arc::clone(&options.client_id),
+            places: Arc::new(Semaphore::new(options.max_in_flight.max(1))),
+            throttling: Arc::clone(&options.throttling),
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -180,6 +187,26 @@ impl Shared {
         }
     }
 
+    /// A response asked for so much silence from now on.
+    pub(super) fn throttle(&self, asked: Duration) {
+        let now = Instant::now();
+        let until = now + asked.min(THROTTLE_MAX);
+        let mut state = self.lock();
+        let before = state.silent_until.map_or(now, |before| before.max(now));
+        if until > before {
+            state.silent_until = Some(until);
+        }
+        drop(state);
+        self.throttling.add(until.saturating_duration_since(before));
+    }
+
+    /// When the next request may leave, if not now.
+    pub(super) fn silent_until(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        state.silent_until = state.silent_until.filter(|until| *until > Instant::now());
+        state.silent_until
+    }
+
     /// Whether a response has ever come: before, the other side may be anything.
     pub(super) fn has_answered(&self) -> bool {
         self.lock().answered
@@ -208,7 +235,9 @@ impl Shared {
         // A request that is queued while the alarm is set must be noticed in time.
         let look_again = now + request_timeout;
         if let Some(first) = state.in_flight.front() {
-            let limit = first.since.max(last_read) + request_timeout;
+            // A broker that asks for silence reads nothing for as long.
+            let heard = state.silent_until.map_or(last_read, |until| last_read.max(until));
+            let limit = first.since.max(heard) + request_timeout;
             return if now >= limit { Patience::Exhausted(first.api) } else { Patience::Until(limit) };
         }
         match idle_close.map(|idle| state.last_request.max(last_read) + idle) {

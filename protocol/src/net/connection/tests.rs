@@ -2,6 +2,7 @@
 
 mod faults;
 mod flow;
+mod silence;
 
 use std::time::Duration;
 

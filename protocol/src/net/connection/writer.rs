@@ -1,4 +1,5 @@
-//! The task that writes: whole requests, in order, in vectored writes as large as the system takes.
+//! The task that writes: whole requests, in order, in vectored writes as large as the system takes. While the broker
+//! wants silence (KIP-219) it ends the request it has begun, and begins none.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio::time::sleep_until;
 
 use super::shared::{Outgoing, Shared};
 use crate::net::transport::WriteHalf;
@@ -18,8 +20,13 @@ const MAX_REQUESTS: usize = 32;
 
 /// Writes what is queued until the connection breaks.
 pub(super) async fn run(shared: Arc<Shared>, stream: WriteHalf, requests: mpsc::Receiver<Outgoing>) {
-    let mut writer =
-        Writer { shared: Arc::clone(&shared), stream, chunks: VecDeque::new(), open: VecDeque::new() };
+    let mut writer = Writer {
+        shared: Arc::clone(&shared),
+        stream,
+        chunks: VecDeque::new(),
+        open: VecDeque::new(),
+        begun: false,
+    };
     if let Err(error) = writer.run(requests).await {
         shared.break_with(shared.io_failure(error));
     }
@@ -32,6 +39,8 @@ struct Writer {
     chunks: VecDeque<Bytes>,
     /// The requests of these chunks, and how many bytes each still has there.
     open: VecDeque<(i32, usize)>,
+    /// Some bytes of the first of them have left.
+    begun: bool,
 }
 
 impl Writer {
@@ -43,18 +52,36 @@ impl Writer {
                 self.chunks.extend(request.chunks.into_iter().filter(|chunk| !chunk.is_empty()));
             }
             while !self.chunks.is_empty() {
-                let written = self.write_some().await?;
+                let most = self.permitted().await;
+                let written = self.write_some(most).await?;
                 self.advance(written);
             }
         }
         Ok(())
     }
 
-    async fn write_some(&mut self) -> io::Result<usize> {
+    /// Waits until something may leave; how many bytes at most.
+    async fn permitted(&self) -> usize {
+        while let Some(until) = self.shared.silent_until() {
+            if let Some((_, rest)) = self.open.front().filter(|_| self.begun) {
+                return *rest;
+            }
+            sleep_until(until).await;
+        }
+        usize::MAX
+    }
+
+    /// Writes at most so many bytes.
+    async fn write_some(&mut self, most: usize) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let mut used = 0;
+        let (mut used, mut room) = (0, most);
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
+            if room == 0 {
+                break;
+            }
+            let bytes = chunk.get(..room).unwrap_or(chunk);
+            *slice = IoSlice::new(bytes);
+            room -= bytes.len();
             used += 1;
         }
         match self.stream.write_vectored(slices.get(..used).unwrap_or_default()).await? {
@@ -78,9 +105,11 @@ impl Writer {
         while let Some((correlation_id, bytes)) = self.open.front_mut() {
             if left < *bytes {
                 *bytes -= left;
+                self.begun |= left > 0;
                 unfinished = Some(*correlation_id);
                 break;
             }
+            self.begun = false;
             left -= *bytes;
             unfinished = Some(correlation_id.wrapping_add(1));
             self.open.pop_front();
