@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Cause, Event, Note, Recount, Side};
+use super::event::{Action, Cause, Event, Note, Recount, Recounted, Side};
 use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
@@ -30,7 +30,6 @@ use super::workers::{Job, Workers};
 use crate::clock::now_ms;
 use crate::error::chain;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
-use crate::offsets::stretch::Landed;
 use crate::plan::FlowPlan;
 
 /// Events that wait for the lane at most.
@@ -284,7 +283,7 @@ async fn recount_in_turn(
     source: &Cluster,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Landed>, Cause> {
+) -> Result<Option<Recounted>, Cause> {
     // The semaphore is never closed.
     let _turn = turn.acquire().await;
     recount(source, target, asked).await.map_err(|error| chain(&error).into())

@@ -108,7 +108,7 @@ pub enum Event {
     /// What the target holds.
     Described(Question, Described),
     /// Which records of the source a former writer sent; `None` where that cannot be proved.
-    Recounted(Question, Result<Option<Landed>, Cause>),
+    Recounted(Question, Result<Option<Recounted>, Cause>),
     /// A producer identity for one partition.
     Renewed(Question, Result<Identity, Cause>),
     /// Time passed.
@@ -214,6 +214,15 @@ pub struct Recount {
     pub timestamps: bool,
     /// Counting is no proof.
     pub by_content: bool,
+}
+
+/// Records of the source that a former writer put at the target.
+#[derive(Debug)]
+pub struct Recounted {
+    /// Which, and where they are.
+    pub landed: Landed,
+    /// The leader epochs they were written in at the source, each with its first offset, in order.
+    pub epochs: Vec<(i32, SourceOffset)>,
 }
 
 /// Where re-encoding begins: records before are left out.

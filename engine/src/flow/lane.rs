@@ -6,14 +6,14 @@
 //! `lane_recovery`.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::Metadata;
 use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 
-use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
+use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Recounted, Side, Slot};
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
@@ -71,8 +71,9 @@ pub struct Lane {
     pub(crate) draining: bool,
     pub(crate) partitions: Vec<Option<Partition>>,
     pub(crate) slots: HashMap<Arc<str>, Vec<Option<Slot>>>,
-    pub(crate) sources: HashMap<NodeId, SourceBroker>,
-    pub(crate) targets: HashMap<NodeId, TargetBroker>,
+    /// Brokers in order, so that the same events lead to the same actions.
+    pub(crate) sources: BTreeMap<NodeId, SourceBroker>,
+    pub(crate) targets: BTreeMap<NodeId, TargetBroker>,
     pub(crate) actions: Vec<Action>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
@@ -105,8 +106,8 @@ impl Lane {
             draining: false,
             partitions: Vec::new(),
             slots: HashMap::new(),
-            sources: HashMap::new(),
-            targets: HashMap::new(),
+            sources: BTreeMap::new(),
+            targets: BTreeMap::new(),
             actions: Vec::new(),
             timers: BinaryHeap::new(),
             metadata: [None, None],
@@ -133,7 +134,10 @@ impl Lane {
             Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
             Event::SetAside(question, result) => self.was_set_aside(question, result),
             Event::Described(question, described) => self.described(question, described),
-            Event::Recounted(question, result) => self.recounted(question, result),
+            Event::Recounted(question, found) => {
+                self.learn_epochs(question, &found);
+                self.recounted(question, found.map(|found| found.map(|one| one.landed)));
+            }
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Tick => {}
             Event::Drain => self.drain(),
@@ -382,6 +386,15 @@ impl Lane {
     fn refresh_later(&mut self, side: Side) {
         if !std::mem::replace(&mut self.refreshing[side as usize], true) {
             self.set_timer(self.options.retry_backoff, Timer::Refresh(side == Side::Source));
+        }
+    }
+
+    /// The next fetch tells the broker the epoch of the last record before it: of those that somebody else sent, too.
+    fn learn_epochs(&mut self, question: Question, found: &Result<Option<Recounted>, Cause>) {
+        let Some(partition) = self.asked(question) else { return };
+        if let Ok(Some(found)) = found {
+            let mut known = partition.status.epochs();
+            found.epochs.iter().for_each(|(epoch, first)| known.learn(*epoch, *first));
         }
     }
 

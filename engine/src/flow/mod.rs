@@ -3,7 +3,7 @@
 //! `lane` owns the state and is pure; `drive` feeds it from sockets and clocks.
 
 pub mod aborted;
-pub(crate) mod count;
+pub mod count;
 pub(crate) mod drive;
 pub mod epochs;
 pub mod event;

@@ -4,8 +4,8 @@
 use kmirror_protocol::client::{ClientError, Cluster};
 use kmirror_protocol::wire::fetch::IsolationLevel;
 
-use super::count::{Alignment, Count};
-use super::event::Recount;
+use super::count::{Alignment, Count, epochs};
+use super::event::{Recount, Recounted};
 use crate::ids::SourceOffset;
 use crate::offsets::stretch::Landed;
 use crate::print::{Print, Printer};
@@ -21,7 +21,7 @@ pub(crate) async fn recount(
     source: &Cluster,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Landed>, ClientError> {
+) -> Result<Option<Recounted>, ClientError> {
     let isolation = match asked.read_committed {
         true => IsolationLevel::ReadCommitted,
         false => IsolationLevel::ReadUncommitted,
@@ -40,16 +40,25 @@ pub(crate) async fn recount(
     compare(&mut reader, target, asked).await
 }
 
+/// Adds the records that were found to the epochs seen before them.
+fn found(landed: Option<Landed>, mut seen: Vec<(i32, SourceOffset)>) -> Option<Recounted> {
+    let landed = landed?;
+    seen.retain(|(_, first)| *first < landed.next);
+    Some(Recounted { landed, epochs: seen })
+}
+
 /// Counts by headers; `None` when offsets are missing.
-async fn count(reader: &mut PartitionReader, asked: &Recount) -> Result<Option<Landed>, ClientError> {
+async fn count(reader: &mut PartitionReader, asked: &Recount) -> Result<Option<Recounted>, ClientError> {
     let mut count = Count::new(asked.from, asked.records);
+    let mut seen = Vec::new();
     loop {
         let entries = reader.read().await?;
         if reader.gaps || entries.is_empty() {
             return Ok(None);
         }
+        seen.extend(epochs(&entries, SourceOffset(i64::MAX)));
         if entries.iter().any(|entry| count.take(entry)) {
-            return Ok(count.landed());
+            return Ok(found(count.landed(), seen));
         }
     }
 }
@@ -59,7 +68,7 @@ async fn compare(
     reader: &mut PartitionReader,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Landed>, ClientError> {
+) -> Result<Option<Recounted>, ClientError> {
     if asked.records > COMPARED_MAX {
         return Ok(None);
     }
@@ -71,7 +80,7 @@ async fn compare(
     }
     let mut alignment = Alignment::new(asked.from, &held, asked.timestamps);
     let mut looked_at = 0;
-    let mut prints = Vec::new();
+    let (mut prints, mut seen) = (Vec::new(), Vec::new());
     while looked_at < i64::from(asked.records) + LEFT_OUT_MAX {
         let from = SourceOffset(reader.next);
         let entries = reader.read().await?;
@@ -79,6 +88,7 @@ async fn compare(
             break;
         }
         prints.clear();
+        seen.extend(epochs(&entries, SourceOffset(i64::MAX)));
         for entry in &entries {
             let read = printer.prints(entry, from.0, i64::MAX, &mut prints);
             read.map_err(|error| reader.damaged(error))?;
@@ -88,7 +98,7 @@ async fn compare(
             break;
         }
     }
-    Ok(alignment.landed())
+    Ok(found(alignment.landed(), seen))
 }
 
 /// The last records of the target partition.
