@@ -16,7 +16,7 @@ use crate::java::{java, server_flags};
 use crate::process::{Exit, Process, Signal, run};
 
 /// How long a node may take until it serves, on a machine busy with other things.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(240);
 /// How long a clean shutdown may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// ZooKeeper remembers a killed broker for its session timeout (see `zookeeper_properties`) and refuses it so long.

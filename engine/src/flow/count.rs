@@ -56,22 +56,6 @@ impl Count {
     }
 }
 
-/// The leader epochs of these batches, those of records before `next`, each with its first offset.
-pub fn epochs<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
-    next: SourceOffset,
-) -> Vec<(i32, SourceOffset)> {
-    let mut epochs: Vec<(i32, SourceOffset)> = Vec::new();
-    for entry in entries {
-        let Entry::Batch(batch) = entry else { continue };
-        let (epoch, first) = (batch.header.partition_leader_epoch, SourceOffset(batch.header.base_offset));
-        if first < next && epochs.last().is_none_or(|(last, _)| epoch > *last) {
-            epochs.push((epoch, first));
-        }
-    }
-    epochs
-}
-
 /// Finds records of the target in the source by their content.
 ///
 /// The target has records of the source in their order, so each record of the source is looked for behind the one found

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Cause, Event, Note, Recount, Recounted, Side};
+use super::event::{Action, Cause, Event, Found, Note, Recount, Side};
 use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
@@ -283,7 +283,7 @@ async fn recount_in_turn(
     source: &Cluster,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Recounted>, Cause> {
+) -> Result<Option<Found>, Cause> {
     // The semaphore is never closed.
     let _turn = turn.acquire().await;
     recount(source, target, asked).await.map_err(|error| chain(&error).into())

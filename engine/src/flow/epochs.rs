@@ -32,6 +32,13 @@ impl EpochHistory {
         self.starts.push_back((epoch, first));
     }
 
+    /// Learns what `other` knows of the log before `end`.
+    pub fn learn_all(&mut self, other: &Self, end: SourceOffset) {
+        for (epoch, first) in other.starts.iter().filter(|(_, first)| *first < end) {
+            self.learn(*epoch, *first);
+        }
+    }
+
     /// The epoch of the last record before `offset`, if it is remembered.
     pub fn before(&self, offset: SourceOffset) -> Option<i32> {
         self.starts.iter().rev().find(|(_, start)| *start < offset).map(|(epoch, _)| *epoch)
@@ -84,6 +91,17 @@ mod tests {
         history.learn(8, SourceOffset(4470));
         assert_eq!(history.before(SourceOffset(4478)), Some(5));
         assert_eq!(history.before(SourceOffset(4479)), Some(8));
+    }
+
+    /// A former writer came further, into a later epoch: asking with the earlier one would look like a log cut off.
+    #[test]
+    fn learns_what_was_read_again_of_a_former_writer() {
+        let mut known = history(&[(0, 760)]);
+        known.learn_all(&history(&[(0, 761), (1, 1189), (2, 1300)]), SourceOffset(1210));
+        assert_eq!(known.before(SourceOffset(1210)), Some(1));
+        assert_eq!(known.before(SourceOffset(1189)), Some(0));
+        assert_eq!(known.before(SourceOffset(1400)), Some(1));
+        assert_eq!(parting(&known, 1, 1300, 1210), 1210);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kmirror_protocol::wire::fetch::EpochEnd;
 use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 
+use super::epochs::EpochHistory;
 use super::partition::{Assignment, NodeId};
 use super::position::{LogRange, Loss};
 use super::rewrite::{Refused, TimestampRules};
@@ -108,7 +109,7 @@ pub enum Event {
     /// What the target holds.
     Described(Question, Described),
     /// Which records of the source a former writer sent; `None` where that cannot be proved.
-    Recounted(Question, Result<Option<Recounted>, Cause>),
+    Recounted(Question, Result<Option<Found>, Cause>),
     /// A producer identity for one partition.
     Renewed(Question, Result<Identity, Cause>),
     /// Time passed.
@@ -216,13 +217,13 @@ pub struct Recount {
     pub by_content: bool,
 }
 
-/// Records of the source that a former writer put at the target.
+/// Records of the source that a former writer sent.
 #[derive(Debug)]
-pub struct Recounted {
-    /// Which, and where they are.
+pub struct Found {
+    /// Where they are.
     pub landed: Landed,
-    /// The leader epochs they were written in at the source, each with its first offset, in order.
-    pub epochs: Vec<(i32, SourceOffset)>,
+    /// The epochs of the source's log there: they were read, though not on the way to the target.
+    pub epochs: EpochHistory,
 }
 
 /// Where re-encoding begins: records before are left out.

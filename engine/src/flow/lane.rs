@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kmirror_protocol::client::Metadata;
 use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 
-use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Recounted, Side, Slot};
+use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
@@ -134,9 +134,9 @@ impl Lane {
             Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
             Event::SetAside(question, result) => self.was_set_aside(question, result),
             Event::Described(question, described) => self.described(question, described),
-            Event::Recounted(question, found) => {
-                self.learn_epochs(question, &found);
-                self.recounted(question, found.map(|found| found.map(|one| one.landed)));
+            Event::Recounted(question, result) => {
+                let result = result.map(|found| found.map(|found| self.learn_found(question, found)));
+                self.recounted(question, result);
             }
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Tick => {}
@@ -386,15 +386,6 @@ impl Lane {
     fn refresh_later(&mut self, side: Side) {
         if !std::mem::replace(&mut self.refreshing[side as usize], true) {
             self.set_timer(self.options.retry_backoff, Timer::Refresh(side == Side::Source));
-        }
-    }
-
-    /// The next fetch tells the broker the epoch of the last record before it: of those that somebody else sent, too.
-    fn learn_epochs(&mut self, question: Question, found: &Result<Option<Recounted>, Cause>) {
-        let Some(partition) = self.asked(question) else { return };
-        if let Ok(Some(found)) = found {
-            let mut known = partition.status.epochs();
-            found.epochs.iter().for_each(|(epoch, first)| known.learn(*epoch, *first));
         }
     }
 

@@ -2,10 +2,12 @@
 //! end where counting is no proof. What the records mean is decided in `count`.
 
 use kmirror_protocol::client::{ClientError, Cluster};
+use kmirror_protocol::wire::batch::Entry;
 use kmirror_protocol::wire::fetch::IsolationLevel;
 
-use super::count::{Alignment, Count, epochs};
-use super::event::{Recount, Recounted};
+use super::count::{Alignment, Count};
+use super::epochs::EpochHistory;
+use super::event::{Found, Recount};
 use crate::ids::SourceOffset;
 use crate::offsets::stretch::Landed;
 use crate::print::{Print, Printer};
@@ -21,7 +23,7 @@ pub(crate) async fn recount(
     source: &Cluster,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Recounted>, ClientError> {
+) -> Result<Option<Found>, ClientError> {
     let isolation = match asked.read_committed {
         true => IsolationLevel::ReadCommitted,
         false => IsolationLevel::ReadUncommitted,
@@ -30,35 +32,41 @@ pub(crate) async fn recount(
         PartitionReader::new(source.clone(), asked.source.topic.clone(), asked.source.partition, isolation);
     let first = reader.earliest().await?.max(asked.from.0);
     reader.end = reader.latest().await?;
+    let mut epochs = EpochHistory::default();
     if first == asked.from.0 && !asked.by_content {
         reader.next = first;
-        if let Some(landed) = count(&mut reader, asked).await? {
-            return Ok(Some(landed));
+        if let Some(landed) = count(&mut reader, asked, &mut epochs).await? {
+            return Ok(Some(Found { landed, epochs }));
         }
     }
     reader.next = first;
-    compare(&mut reader, target, asked).await
+    let landed = compare(&mut reader, target, asked, &mut epochs).await?;
+    Ok(landed.map(|landed| Found { landed, epochs }))
 }
 
-/// Adds the records that were found to the epochs seen before them.
-fn found(landed: Option<Landed>, mut seen: Vec<(i32, SourceOffset)>) -> Option<Recounted> {
-    let landed = landed?;
-    seen.retain(|(_, first)| *first < landed.next);
-    Some(Recounted { landed, epochs: seen })
+fn learn(epochs: &mut EpochHistory, entries: &[Entry]) {
+    for entry in entries {
+        if let Entry::Batch(batch) = entry {
+            epochs.learn(batch.header.partition_leader_epoch, SourceOffset(batch.header.base_offset));
+        }
+    }
 }
 
 /// Counts by headers; `None` when offsets are missing.
-async fn count(reader: &mut PartitionReader, asked: &Recount) -> Result<Option<Recounted>, ClientError> {
+async fn count(
+    reader: &mut PartitionReader,
+    asked: &Recount,
+    epochs: &mut EpochHistory,
+) -> Result<Option<Landed>, ClientError> {
     let mut count = Count::new(asked.from, asked.records);
-    let mut seen = Vec::new();
     loop {
         let entries = reader.read().await?;
         if reader.gaps || entries.is_empty() {
             return Ok(None);
         }
-        seen.extend(epochs(&entries, SourceOffset(i64::MAX)));
+        learn(epochs, &entries);
         if entries.iter().any(|entry| count.take(entry)) {
-            return Ok(found(count.landed(), seen));
+            return Ok(count.landed());
         }
     }
 }
@@ -68,7 +76,8 @@ async fn compare(
     reader: &mut PartitionReader,
     target: &Cluster,
     asked: &Recount,
-) -> Result<Option<Recounted>, ClientError> {
+    epochs: &mut EpochHistory,
+) -> Result<Option<Landed>, ClientError> {
     if asked.records > COMPARED_MAX {
         return Ok(None);
     }
@@ -80,15 +89,15 @@ async fn compare(
     }
     let mut alignment = Alignment::new(asked.from, &held, asked.timestamps);
     let mut looked_at = 0;
-    let (mut prints, mut seen) = (Vec::new(), Vec::new());
+    let mut prints = Vec::new();
     while looked_at < i64::from(asked.records) + LEFT_OUT_MAX {
         let from = SourceOffset(reader.next);
         let entries = reader.read().await?;
         if entries.is_empty() {
             break;
         }
+        learn(epochs, &entries);
         prints.clear();
-        seen.extend(epochs(&entries, SourceOffset(i64::MAX)));
         for entry in &entries {
             let read = printer.prints(entry, from.0, i64::MAX, &mut prints);
             read.map_err(|error| reader.damaged(error))?;
@@ -98,7 +107,7 @@ async fn compare(
             break;
         }
     }
-    Ok(found(alignment.landed(), seen))
+    Ok(alignment.landed())
 }
 
 /// The last records of the target partition.

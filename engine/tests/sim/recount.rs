@@ -1,8 +1,10 @@
 //! How far a former writer came, found as the engine's `recount` does, with the engine's own counting and comparing.
 
 use bytes::Bytes;
-use kmirror_engine::flow::count::{Alignment, Count, epochs};
-use kmirror_engine::flow::event::{Recount, Recounted};
+use kmirror_engine::flow::count::{Alignment, Count};
+use kmirror_engine::flow::epochs::EpochHistory;
+use kmirror_engine::flow::event::{Found, Recount};
+use kmirror_engine::ids::SourceOffset;
 use kmirror_engine::offsets::stretch::Landed;
 use kmirror_engine::print::Print;
 use kmirror_protocol::wire::batch::{Entries, Entry};
@@ -13,7 +15,7 @@ use crate::world::{SOURCE_TOPIC, TARGET_TOPIC, World};
 const LEFT_OUT_MAX: usize = 10_000;
 
 impl World {
-    pub(crate) fn recount(&mut self, asked: &Recount) -> Option<Recounted> {
+    pub(crate) fn recount(&mut self, asked: &Recount) -> Option<Found> {
         let earliest = self.source.direct().start_offset(SOURCE_TOPIC, asked.source.partition).unwrap();
         let first = earliest.max(asked.from.0);
         let (entries, gaps) = self.entries_that_count(asked, first);
@@ -75,9 +77,13 @@ impl World {
     }
 }
 
-fn found(landed: Landed, entries: &[Entry]) -> Option<Recounted> {
-    let epochs = epochs(entries, landed.next);
-    Some(Recounted { landed, epochs })
+fn found(landed: Landed, entries: &[Entry]) -> Option<Found> {
+    let mut epochs = EpochHistory::default();
+    for entry in entries {
+        let Entry::Batch(batch) = entry else { panic!("all are batches") };
+        epochs.learn(batch.header.partition_leader_epoch, SourceOffset(batch.header.base_offset));
+    }
+    Some(Found { landed, epochs })
 }
 
 fn parse(bytes: Bytes) -> Vec<Entry> {

@@ -42,9 +42,9 @@ struct Options {
     /// Records a second, besides those in transactions.
     #[arg(long, default_value_t = 1000)]
     rate: u32,
-    /// A record that arrives twice breaks a promise also when a kmirror process was killed.
+    /// A record may arrive twice when a kmirror process was killed.
     #[arg(long)]
-    exact: bool,
+    at_least_once: bool,
     /// Release of Kafka the source runs.
     #[arg(long, default_value = "3.9.1", value_parser = version)]
     source: Version,
@@ -99,7 +99,7 @@ fn faults(options: &Options) -> Result<ExitCode> {
         length,
         processes: options.processes,
         rate: options.rate,
-        exact: options.exact,
+        exact: !options.at_least_once,
         source: options.source,
         target: options.target,
     })?;
