@@ -398,7 +398,15 @@ impl Discovery {
         let mirrored = self
             .mirrored_of_old_topic(&partition)
             .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
-        let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest);
+        let former = written
+            .filter(|progress| {
+                topic.deal_to.is_none()
+                    && mirrored.is_some_and(|(next, _)| next == progress.next)
+                    && position::is_same_topic(progress.topic_id, topic.source.id)
+            })
+            .and_then(|progress| progress.producer)
+            .map(|mark| Former { mark, holds: held::no_answer() });
+        let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest, former.is_some());
         let kept = before.maps.take(&partition, topic.source.id);
         let status = Arc::new(PartitionStatus::new(
             partition.clone(),
@@ -427,13 +435,6 @@ impl Discovery {
             }
         }
         let deal_to = topic.deal_to;
-        let mark = written.filter(|progress| {
-            progress.next == start && position::is_same_topic(progress.topic_id, topic.source.id)
-        });
-        let former = mark
-            .and_then(|progress| progress.producer)
-            .filter(|_| deal_to.is_none())
-            .map(|mark| Former { mark, holds: held::no_answer() });
         let rules = TargetRules { by_key: deal_to.is_some(), ..rules };
         Some(Assignment {
             shared_target: self.plan.allows_collisions || deal_to.is_some(),

@@ -19,7 +19,7 @@ mod mirror;
 pub mod offsets;
 pub mod plan;
 pub mod policy;
-mod print;
+pub mod print;
 pub mod progress;
 mod read;
 mod rules;

@@ -11,7 +11,7 @@ const LIMITS: Limits = Limits { max_decompressed_bytes: 256 << 20 };
 /// The fingerprint of one record. Two records with one key, value and headers have one fingerprint; two others are
 /// taken for one with a chance of 1 in 2^64 a field, whatever they hold: the hashes are keyed anew in every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Print {
+pub struct Print {
     /// Its offset in its own log.
     pub offset: i64,
     /// Its timestamp in milliseconds.
@@ -30,13 +30,13 @@ pub(crate) struct Print {
 
 impl Print {
     /// Whether both are the same record.
-    pub(crate) fn same(&self, other: &Self, timestamps: bool) -> bool {
+    pub fn same(&self, other: &Self, timestamps: bool) -> bool {
         (self.key, self.value, self.headers) == (other.key, other.value, other.headers)
             && (!timestamps || self.timestamp == other.timestamp)
     }
 
     /// A number that is the same for the same records.
-    pub(crate) fn id(&self, timestamps: bool) -> u64 {
+    pub fn id(&self, timestamps: bool) -> u64 {
         const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
         let content = self.key ^ self.value.rotate_left(23) ^ self.headers.rotate_left(41);
         if timestamps { content ^ self.timestamp.cast_unsigned().wrapping_mul(SPREAD) } else { content }
@@ -45,14 +45,14 @@ impl Print {
 
 /// Takes fingerprints of batches.
 #[derive(Default)]
-pub(crate) struct Printer {
+pub struct Printer {
     hasher: RandomState,
     reader: RecordReader,
 }
 
 impl Printer {
     /// The fingerprints of an entry's records whose offsets lie in `[from, until)`.
-    pub(crate) fn prints(
+    pub fn prints(
         &mut self,
         entry: &Entry,
         from: i64,
@@ -73,7 +73,7 @@ const FIRST_RECORDS: usize = 1000;
 
 impl Printer {
     /// The fingerprints of the first records at or behind `from`, as far as they can be read.
-    pub(crate) fn first(&mut self, entries: &[Entry], from: i64) -> Vec<Print> {
+    pub fn first(&mut self, entries: &[Entry], from: i64) -> Vec<Print> {
         let mut prints = Vec::new();
         for entry in entries {
             if prints.len() >= FIRST_RECORDS || self.prints(entry, from, i64::MAX, &mut prints).is_err() {

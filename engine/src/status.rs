@@ -102,12 +102,12 @@ impl PartitionStatus {
     }
 
     /// [`Self::acknowledged_next`], and the mark that belongs to it.
-    pub(crate) fn acknowledged(&self) -> (SourceOffset, Option<ProducerMark>) {
+    pub fn acknowledged(&self) -> (SourceOffset, Option<ProducerMark>) {
         *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is written under a new identity from `next` on.
-    pub(crate) fn set_mark(&self, next: SourceOffset, mark: ProducerMark) {
+    pub fn set_mark(&self, next: SourceOffset, mark: ProducerMark) {
         *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = (next, Some(mark));
     }
 
@@ -172,7 +172,7 @@ impl PartitionStatus {
     }
 
     /// What is known of the source log's leader epochs.
-    pub(crate) fn epochs(&self) -> MutexGuard<'_, EpochHistory> {
+    pub fn epochs(&self) -> MutexGuard<'_, EpochHistory> {
         self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,7 +182,7 @@ impl PartitionStatus {
     }
 
     /// The exact offset map. The lane waits for whoever holds it: only for as long as it takes to look something up.
-    pub(crate) fn offset_map(&self) -> MutexGuard<'_, OffsetMap> {
+    pub fn offset_map(&self) -> MutexGuard<'_, OffsetMap> {
         self.offset_map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -298,7 +298,8 @@ pub struct FlowStatus {
 }
 
 impl FlowStatus {
-    pub(crate) fn new(source: Arc<str>, target: Arc<str>) -> Self {
+    /// A flow of which nothing is known yet.
+    pub fn new(source: Arc<str>, target: Arc<str>) -> Self {
         Self {
             source,
             target,
@@ -359,7 +360,8 @@ impl FlowStatus {
         };
     }
 
-    pub(crate) fn insert(&self, partition: Arc<PartitionStatus>) {
+    /// A partition is being mirrored from now on.
+    pub fn insert(&self, partition: Arc<PartitionStatus>) {
         let mut partitions = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
         partitions.insert(partition.source.clone(), partition);
     }

@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::sandbox::{Sandbox, SandboxError};
-use crate::shared::now_ms;
 use crate::state::entry::LogEntry;
 use crate::state::validate::{Refusal, single_batch};
 use crate::state::{Append, NewTopic};
@@ -133,7 +132,7 @@ impl Sandbox {
             acks_all: true,
             transactional_id: None,
             frame_len: batch.len(),
-            now_ms: now_ms(),
+            now_ms: self.shared.now_ms(),
         };
         Ok(cluster.append(leader, topic, partition, &append)?.base_offset)
     }

@@ -15,6 +15,7 @@ mod options;
 mod sandbox;
 mod shared;
 mod state;
+mod still;
 
 pub use control::{ControlId, RequestInfo, Verdict};
 pub use direct::TopicSpec;
@@ -24,3 +25,4 @@ pub use kafka_protocol::messages;
 pub use kafka_protocol::messages::ApiKey;
 pub use options::{SandboxOptions, WhenFull};
 pub use sandbox::{Sandbox, SandboxError};
+pub use still::Still;

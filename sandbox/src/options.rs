@@ -43,6 +43,8 @@ pub struct SandboxOptions {
     /// Other versions of an API than the sandbox advertises by itself, those of Kafka 3.9: (API, lowest, highest), cut to
     /// what is implemented. An API with a highest version below its lowest is not offered at all.
     pub versions: Vec<(ApiKey, i16, i16)>,
+    /// What topic ids and the like follow from; `None`: others each time.
+    pub seed: Option<u64>,
 }
 
 /// What to do when the memory of a sandbox is used up.
@@ -79,6 +81,7 @@ impl Default for SandboxOptions {
             group_initial_delay: Duration::ZERO,
             group_min_session_timeout: Duration::from_secs(6),
             versions: Vec::new(),
+            seed: None,
         }
     }
 }

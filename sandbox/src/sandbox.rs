@@ -12,14 +12,15 @@ use tokio::task::AbortHandle;
 use crate::control::{ControlId, RequestInfo, Verdict};
 use crate::net::{RunningBroker, listen};
 use crate::options::SandboxOptions;
-use crate::shared::{Shared, now_ms};
+use crate::shared::Shared;
 use crate::state::Cluster;
 
 /// A Kafka cluster in this process. Dropping it stops it.
 pub struct Sandbox {
     pub(crate) shared: Arc<Shared>,
     running: Mutex<BTreeMap<i32, RunningBroker>>,
-    clock: AbortHandle,
+    /// None where time is told.
+    clock: Option<AbortHandle>,
 }
 
 /// How often members and transactions are looked over for lateness.
@@ -75,7 +76,12 @@ impl Sandbox {
         let start = |(id, listener)| (id, RunningBroker::start(id, listener, Arc::clone(&shared)));
         let running = listeners.into_iter().map(start).collect();
         let clock = tokio::spawn(tick(Arc::clone(&shared))).abort_handle();
-        Ok(Self { shared, running: Mutex::new(running), clock })
+        Ok(Self { shared, running: Mutex::new(running), clock: Some(clock) })
+    }
+
+    /// A cluster without sockets and clock.
+    pub(crate) fn still(shared: Arc<Shared>) -> Self {
+        Self { shared, running: Mutex::default(), clock: None }
     }
 
     /// The addresses of all brokers, for `bootstrap.servers`; those that are stopped too.
@@ -164,7 +170,9 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.clock.abort();
+        if let Some(clock) = &self.clock {
+            clock.abort();
+        }
     }
 }
 
@@ -174,6 +182,6 @@ async fn tick(shared: Arc<Shared>) {
         let now = ticks.tick().await;
         let mut cluster = shared.cluster();
         cluster.groups.tick(now);
-        cluster.expire_transactions(now, now_ms());
+        cluster.expire_transactions(now, shared.now_ms());
     }
 }

@@ -1,6 +1,7 @@
 //! What all connections of a cluster share: its state behind a lock, the scripts, the counters.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,11 +15,20 @@ pub(crate) struct Shared {
     cluster: Mutex<Cluster>,
     rules: Mutex<Rules>,
     requests: Mutex<BTreeMap<(i32, i16), u64>>,
+    /// What time it is, once somebody told; [`NOT_TOLD`] until then.
+    time_ms: AtomicI64,
 }
+
+const NOT_TOLD: i64 = i64::MIN;
 
 impl Shared {
     pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster: Mutex::new(cluster), rules: Mutex::default(), requests: Mutex::default() }
+        Self {
+            cluster: Mutex::new(cluster),
+            rules: Mutex::default(),
+            requests: Mutex::default(),
+            time_ms: AtomicI64::new(NOT_TOLD),
+        }
     }
 
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
@@ -27,6 +37,20 @@ impl Shared {
 
     pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
         lock(&self.rules)
+    }
+
+    /// Milliseconds since 1970, as in records: of the system's clock, unless another time was told.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let told = self.time_ms.load(Ordering::Relaxed);
+        if told != NOT_TOLD {
+            return told;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn tell_time(&self, now_ms: i64) {
+        self.time_ms.store(now_ms, Ordering::Relaxed);
     }
 
     /// Counts a request; answers how many of the API the cluster has had before.
@@ -47,10 +71,4 @@ impl Shared {
 /// A panic in one request does not take the cluster down: its state is whole between statements of an operation.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Milliseconds since 1970, as in records.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -14,7 +14,7 @@ use crate::print::Print;
 
 /// Counts records of the source by the headers of their batches.
 #[derive(Debug)]
-pub(crate) struct Count {
+pub struct Count {
     from: SourceOffset,
     wanted: i32,
     counted: i32,
@@ -24,13 +24,13 @@ pub(crate) struct Count {
 
 impl Count {
     /// Will count `wanted` records from `from` on.
-    pub(crate) fn new(from: SourceOffset, wanted: i32) -> Self {
+    pub fn new(from: SourceOffset, wanted: i32) -> Self {
         Self { from, wanted, counted: 0, next: from, runs: None }
     }
 
     /// Takes in a batch that goes to the target and has a record for each offset. Batches come in order, without those
     /// that do not go there. Whether all records wanted are counted.
-    pub(crate) fn take(&mut self, entry: &Entry) -> bool {
+    pub fn take(&mut self, entry: &Entry) -> bool {
         let first = entry.first_offset().max(self.from.0);
         let here = entry.last_offset().saturating_add(1) - first;
         let left = self.wanted - self.counted;
@@ -50,7 +50,7 @@ impl Count {
     }
 
     /// The records that were counted, if they are all that were wanted.
-    pub(crate) fn landed(self) -> Option<Landed> {
+    pub fn landed(self) -> Option<Landed> {
         let runs = self.runs.filter(|_| self.counted == self.wanted)?;
         Some(Landed { runs, records: self.wanted, next: self.next, base: None })
     }
@@ -62,7 +62,7 @@ impl Count {
 /// last. Records that the target has and the source has no more were removed there; those that the source has and the
 /// target has not were left out on the way, or come behind all that is there.
 #[derive(Debug)]
-pub(crate) struct Alignment {
+pub struct Alignment {
     timestamps: bool,
     /// Where the target's records stand, by [`Print::id`].
     places: HashMap<u64, Vec<i32>>,
@@ -76,7 +76,7 @@ pub(crate) struct Alignment {
 
 impl Alignment {
     /// The records the target holds, in order; `timestamps` says whether they keep theirs.
-    pub(crate) fn new(from: SourceOffset, target: &[Print], timestamps: bool) -> Self {
+    pub fn new(from: SourceOffset, target: &[Print], timestamps: bool) -> Self {
         let mut places: HashMap<u64, Vec<i32>> = HashMap::with_capacity(target.len());
         for (place, print) in (0..).zip(target) {
             places.entry(print.id(timestamps)).or_default().push(place);
@@ -86,7 +86,7 @@ impl Alignment {
     }
 
     /// Takes in the next record of the source; whether all records of the target are found or passed.
-    pub(crate) fn take(&mut self, print: &Print) -> bool {
+    pub fn take(&mut self, print: &Print) -> bool {
         let places = self.places.get(&print.id(self.timestamps));
         let found = places.and_then(|places| places.get(places.partition_point(|place| *place < self.at)));
         if let Some(place) = found.copied() {
@@ -101,7 +101,7 @@ impl Alignment {
     }
 
     /// The records that were found; none if no record of the target is at the source.
-    pub(crate) fn landed(mut self) -> Option<Landed> {
+    pub fn landed(mut self) -> Option<Landed> {
         if self.at == 0 {
             return None;
         }

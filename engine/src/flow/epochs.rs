@@ -21,9 +21,11 @@ pub struct EpochHistory {
 impl EpochHistory {
     /// Records from `first` on were written in `epoch`.
     pub fn learn(&mut self, epoch: i32, first: SourceOffset) {
-        if epoch < 0 || self.starts.back().is_some_and(|(last, start)| *last >= epoch || *start >= first) {
+        if epoch < 0 || self.starts.back().is_some_and(|(last, _)| *last >= epoch) {
             return;
         }
+        // A batch may begin before what is known of its first records, where the log begins inside it.
+        let first = self.starts.back().map_or(first, |(_, start)| first.max(SourceOffset(start.0 + 1)));
         if self.starts.len() == EPOCHS_MAX {
             self.starts.pop_front();
         }
@@ -79,6 +81,16 @@ mod tests {
         assert_eq!(history.before(SourceOffset(100)), Some(3));
         assert_eq!(history.before(SourceOffset(101)), Some(5));
         assert_eq!(history.before(SourceOffset(900)), Some(5));
+    }
+
+    /// After a restart only the record before the position is known, with the epoch that was read last: others between
+    /// may have expired.
+    #[test]
+    fn a_batch_that_begins_before_the_position_is_learned() {
+        let mut history = history(&[(5, 4477)]);
+        history.learn(8, SourceOffset(4470));
+        assert_eq!(history.before(SourceOffset(4478)), Some(5));
+        assert_eq!(history.before(SourceOffset(4479)), Some(8));
     }
 
     /// A former writer came further, into a later epoch: asking with the earlier one would look like a log cut off.

@@ -6,7 +6,7 @@
 //! `lane_recovery`.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,8 +72,9 @@ pub struct Lane {
     pub(crate) draining: bool,
     pub(crate) partitions: Vec<Option<Partition>>,
     pub(crate) slots: HashMap<Arc<str>, Vec<Option<Slot>>>,
-    pub(crate) sources: HashMap<NodeId, SourceBroker>,
-    pub(crate) targets: HashMap<NodeId, TargetBroker>,
+    /// Brokers in order, so that the same events lead to the same actions.
+    pub(crate) sources: BTreeMap<NodeId, SourceBroker>,
+    pub(crate) targets: BTreeMap<NodeId, TargetBroker>,
     pub(crate) actions: Vec<Action>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
@@ -112,8 +113,8 @@ impl Lane {
             draining: false,
             partitions: Vec::new(),
             slots: HashMap::new(),
-            sources: HashMap::new(),
-            targets: HashMap::new(),
+            sources: BTreeMap::new(),
+            targets: BTreeMap::new(),
             actions: Vec::new(),
             timers: BinaryHeap::new(),
             metadata: [None, None],

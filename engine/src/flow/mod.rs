@@ -4,7 +4,7 @@
 
 pub mod aborted;
 mod bucket;
-pub(crate) mod count;
+pub mod count;
 mod distance;
 pub(crate) mod drive;
 pub mod epochs;

@@ -97,17 +97,21 @@ pub fn is_same_topic(then: Option<Uuid>, now: Option<Uuid>) -> bool {
 /// Where a partition begins.
 ///
 /// `progress` is what was mirrored before, with the topic id it is true for where that is known; `topic_id` is the
-/// topic's id now. `from_latest` leaves out what is in the log already where there is no progress.
+/// topic's id now. `from_latest` leaves out what is in the log already where there is no progress. With `marked` the
+/// former writer may have come further than its progress: what it left at the target is found out from there, and only
+/// then it shows what is lost.
 pub fn start(
     progress: Option<(SourceOffset, Option<Uuid>)>,
     topic_id: Option<Uuid>,
     range: LogRange,
     from_latest: bool,
+    marked: bool,
 ) -> (SourceOffset, Option<Loss>) {
     match progress {
         Some((mirrored, then)) if !is_same_topic(then, topic_id) => {
             (range.earliest, Some(Loss::Recreated { mirrored }))
         }
+        Some((next, _)) if marked => (next, None),
         Some((next, _)) => judge(next, range),
         None if from_latest => (range.latest, None),
         None => (range.earliest, None),
@@ -124,13 +128,14 @@ mod tests {
     fn begins_where_it_stopped_or_where_it_is_told_to() {
         let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let progress = |offset, id| Some((SourceOffset(offset), id));
-        assert_eq!(start(None, None, RANGE, false), (SourceOffset(100), None));
-        assert_eq!(start(None, None, RANGE, true), (SourceOffset(200), None));
-        assert_eq!(start(progress(150, Some(old)), Some(old), RANGE, true), (SourceOffset(150), None));
-        assert_eq!(start(progress(150, None), Some(new), RANGE, false), (SourceOffset(150), None));
+        assert_eq!(start(None, None, RANGE, false, false), (SourceOffset(100), None));
+        assert_eq!(start(None, None, RANGE, true, false), (SourceOffset(200), None));
+        assert_eq!(start(progress(150, Some(old)), Some(old), RANGE, true, false), (SourceOffset(150), None));
+        assert_eq!(start(progress(150, None), Some(new), RANGE, false, false), (SourceOffset(150), None));
+        assert_eq!(start(progress(40, Some(old)), Some(old), RANGE, false, true), (SourceOffset(40), None));
         let recreated = Loss::Recreated { mirrored: SourceOffset(150) };
         assert_eq!(
-            start(progress(150, Some(old)), Some(new), RANGE, true),
+            start(progress(150, Some(old)), Some(new), RANGE, true, false),
             (SourceOffset(100), Some(recreated))
         );
     }

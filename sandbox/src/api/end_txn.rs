@@ -5,7 +5,6 @@ use kafka_protocol::messages::end_txn_response::EndTxnResponse;
 
 use super::add_partitions_to_txn::known_fencing;
 use super::{Answer, Api, Call, code_of};
-use crate::shared::now_ms;
 use crate::state::TransactionalProducer;
 
 /// First version whose clients know PRODUCER_FENCED.
@@ -29,7 +28,7 @@ impl Api for EndTxn {
         };
         let ended = cluster
             .check_coordinator(call.peer.broker, producer.transactional_id)
-            .and_then(|()| cluster.end_transaction(producer, request.committed, now_ms()))
+            .and_then(|()| cluster.end_transaction(producer, request.committed, call.peer.shared.now_ms()))
             .map_err(|error| known_fencing(error, call.version, FENCED_FROM_VERSION));
         call.body(&Self::refuse(&request, call.version, code_of(&ended)))
     }

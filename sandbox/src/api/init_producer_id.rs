@@ -7,7 +7,6 @@ use kafka_protocol::messages::{InitProducerIdRequest, ProducerId};
 
 use super::add_partitions_to_txn::known_fencing;
 use super::{Answer, Api, Call};
-use crate::shared::now_ms;
 
 /// First version whose clients know PRODUCER_FENCED.
 const FENCED_FROM_VERSION: i16 = 4;
@@ -34,7 +33,12 @@ impl Api for InitProducerId {
                 let known =
                     (*request.producer_id >= 0).then_some((*request.producer_id, request.producer_epoch));
                 cluster.check_coordinator(call.peer.broker, id).and_then(|()| {
-                    cluster.init_transactions(id, Duration::from_millis(timeout), known, now_ms())
+                    cluster.init_transactions(
+                        id,
+                        Duration::from_millis(timeout),
+                        known,
+                        call.peer.shared.now_ms(),
+                    )
                 })
             }
         };

@@ -59,6 +59,8 @@ pub(crate) struct Peer {
     pub(crate) shared: Arc<Shared>,
     /// Looks into produced batches, unless that is switched off.
     pub(crate) inspector: Option<Mutex<Decompressor>>,
+    /// Whether requests wait for what they ask for; otherwise they are answered with what there is.
+    pub(crate) waits: bool,
     /// Wakes the request of this connection that waits.
     pub(crate) waker: Arc<Notify>,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(broker: i32, shared: Arc<Shared>) -> Self {
         let inspector = shared.cluster().options.inspect_records.then(Mutex::default);
-        Self { broker, shared, inspector, waker: Arc::new(Notify::new()) }
+        Self { broker, shared, inspector, waits: true, waker: Arc::new(Notify::new()) }
     }
 }
 
@@ -145,7 +147,8 @@ macro_rules! apis {
             $(Offer { api: ApiKey::$key, offered: $offered, implemented: $implemented }),*
         ];
 
-        async fn run(api: ApiKey, call: &Call<'_>, body: Bytes, refusal: Option<i16>) -> Answer {
+        /// Has the API answer, or refuse everything with this code.
+        pub(crate) async fn run(api: ApiKey, call: &Call<'_>, body: Bytes, refusal: Option<i16>) -> Answer {
             match api {
                 $(ApiKey::$key => run_api::<$api>(call, body, refusal).await,)*
                 _ => Answer::HangUp(format!("{api:?} is not implemented")),

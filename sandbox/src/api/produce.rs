@@ -8,7 +8,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{BrokerId, ProduceRequest};
 
 use super::{Answer, Api, Call, text};
-use crate::shared::{lock, now_ms};
+use crate::shared::lock;
 use crate::state::validate::{Inspected, RawBatch, Refusal, single_batch};
 use crate::state::{Append, Appended, Cluster};
 
@@ -131,7 +131,7 @@ impl<B: Iterator<Item = Result<Opened, Refusal>>> Appending<'_, B> {
             acks_all: self.request.acks == -1,
             transactional_id: self.request.transactional_id.as_deref().map(|id| id.as_str()),
             frame_len: self.call.frame_len,
-            now_ms: now_ms(),
+            now_ms: self.call.peer.shared.now_ms(),
         };
         self.cluster.append(self.call.peer.broker, topic, partition, &append)
     }

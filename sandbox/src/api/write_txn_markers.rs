@@ -9,8 +9,7 @@ use kafka_protocol::messages::write_txn_markers_response::{
     WriteTxnMarkersResponse,
 };
 
-use super::{Answer, Api, Call, code_of};
-use crate::shared::now_ms;
+use super::{Answer, Api, Call, Peer, code_of};
 use crate::state::Cluster;
 use crate::state::transactions::Marker;
 
@@ -29,19 +28,19 @@ impl Api for WriteTxnMarkers {
     async fn answer(call: &Call<'_>, request: WriteTxnMarkersRequest) -> Answer {
         let mut cluster = call.peer.shared.cluster();
         call.body(&each_partition(&request, |marker, topic, index| {
-            code_of(&write(&mut cluster, call.peer.broker, marker, topic, index))
+            code_of(&write(&mut cluster, call.peer, marker, topic, index))
         }))
     }
 }
 
 fn write(
     cluster: &mut Cluster,
-    broker: i32,
+    peer: &Peer,
     marker: &WritableTxnMarker,
     topic: &str,
     index: i32,
 ) -> Result<i64, ResponseError> {
-    cluster.led_partition(broker, topic, index, NO_EPOCH)?;
+    cluster.led_partition(peer.broker, topic, index, NO_EPOCH)?;
     let marker = Marker {
         offset: -1,
         producer_id: *marker.producer_id,
@@ -49,7 +48,7 @@ fn write(
         coordinator_epoch: marker.coordinator_epoch,
         commit: marker.transaction_result,
     };
-    cluster.append_marker(topic, index, marker, now_ms())
+    cluster.append_marker(topic, index, marker, peer.shared.now_ms())
 }
 
 fn each_partition(

@@ -19,7 +19,7 @@ pub(crate) mod transactions;
 pub(crate) mod validate;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ pub(crate) struct Cluster {
     /// Bytes of memory that all logs take, about.
     footprint: usize,
     next_producer_id: i64,
-    random: RandomState,
+    /// What all random numbers follow from.
+    seed: u64,
     drawn: u64,
 }
 
@@ -66,7 +67,7 @@ impl Cluster {
             topic_names: HashMap::new(),
             footprint: 0,
             next_producer_id: FIRST_PRODUCER_ID,
-            random: RandomState::new(),
+            seed: options.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
             drawn: 0,
             options,
         };
@@ -92,6 +93,8 @@ impl Cluster {
 
     fn draw(&mut self) -> u64 {
         self.drawn += 1;
-        self.random.hash_one(self.drawn)
+        let mut hasher = DefaultHasher::new();
+        (self.seed, self.drawn).hash(&mut hasher);
+        hasher.finish()
     }
 }

@@ -73,7 +73,7 @@ impl Api for Fetch {
             Err(error) => return Answer::Body(encode::failed(call.version, error.code())),
         };
         loop {
-            let last = Instant::now() >= deadline;
+            let last = !call.peer.waits || Instant::now() >= deadline;
             if let Some(body) = read_once(call, &view, &limits, last) {
                 return Answer::Body(body);
             }
