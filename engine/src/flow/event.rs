@@ -74,8 +74,8 @@ pub enum LinkEvent {
 /// What the target's in-sync replicas say they hold of our producer.
 #[derive(Debug, Clone)]
 pub enum Described {
-    /// The sequence of the last record.
-    LastSequence(i32),
+    /// The sequence of the last record, and where the log ends; `None` while records still arrive.
+    LastSequence(i32, Option<TargetOffset>),
     /// Nothing that it remembers; its log ends here.
     Nothing(TargetOffset),
     /// It cannot tell: an old broker, or no right to ask. Its log ends here.
@@ -212,6 +212,8 @@ pub struct Recount {
     pub from: SourceOffset,
     /// How many they are.
     pub records: i32,
+    /// The target offset behind the last of them, where that is known: more may arrive meanwhile.
+    pub end: Option<TargetOffset>,
     /// The source was read with `isolation.level=read_committed`.
     pub read_committed: bool,
     /// The target keeps their timestamps.

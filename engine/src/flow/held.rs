@@ -62,8 +62,8 @@ async fn answers(cluster: &Cluster, asked: &[Asked]) -> Result<Vec<Described>, C
     let topics: BTreeSet<Arc<str>> = asked.iter().map(|one| Arc::clone(&one.partition.0)).collect();
     let known = cluster.refresh(Topics::Named(topics.into_iter().collect())).await?;
     let judge = |Asked { partition, identity, min_in_sync }: &Asked| {
-        let end = match (before.get(partition), ends.get(partition)) {
-            (Some(Ok(before)), Some(Ok(end))) if before.leader_epoch == end.leader_epoch => end,
+        let (before, end) = match (before.get(partition), ends.get(partition)) {
+            (Some(Ok(before)), Some(Ok(end))) if before.leader_epoch == end.leader_epoch => (before, end),
             (Some(Err(code)), _) | (_, Some(Err(code))) => return failed(&code.to_string()),
             (Some(Ok(_)), Some(Ok(_))) => return failed("its leader changed meanwhile"),
             (None, _) | (_, None) => return no_answer(),
@@ -75,9 +75,11 @@ async fn answers(cluster: &Cluster, asked: &[Asked]) -> Result<Vec<Described>, C
         if in_sync < *min_in_sync {
             return failed(&format!("only {in_sync} of min.insync.replicas={min_in_sync} are in sync"));
         }
+        // What a dead process left in a broker's socket may come between the questions.
+        let at_rest = before.offset == end.offset;
         let end = TargetOffset(end.offset);
         match producers.get(partition) {
-            Some(Ok(producers)) => last_sequence(producers, *identity, end),
+            Some(Ok(producers)) => last_sequence(producers, *identity, end, at_rest),
             Some(Err(code)) => match retry::decide(*code) {
                 Remedy::Fatal(_) => Described::CannotTell(code.to_string().into(), end),
                 _ => failed(&code.to_string()),
@@ -126,7 +128,12 @@ async fn replicated(
     Ok(reached)
 }
 
-fn last_sequence(producers: &[ActiveProducer], ours: Identity, end: TargetOffset) -> Described {
+fn last_sequence(
+    producers: &[ActiveProducer],
+    ours: Identity,
+    end: TargetOffset,
+    at_rest: bool,
+) -> Described {
     let Some(producer) = producers.iter().find(|one| one.producer_id == ours.producer_id) else {
         return Described::Nothing(end);
     };
@@ -134,7 +141,7 @@ fn last_sequence(producers: &[ActiveProducer], ours: Identity, end: TargetOffset
         return Described::CannotTell("another producer has taken over our producer id".into(), end);
     }
     match producer.last_sequence {
-        sequence if sequence >= 0 => Described::LastSequence(sequence),
+        sequence if sequence >= 0 => Described::LastSequence(sequence, at_rest.then_some(end)),
         _ => Described::Nothing(end),
     }
 }

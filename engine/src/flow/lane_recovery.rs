@@ -112,10 +112,10 @@ impl Lane {
             self.refresh(Side::Target);
             return self.hold_target(slot, "the target partition has no leader".into(), false);
         }
+        let Some(identity) = partition.identity else { return self.renew(slot) };
         if partition.ledger.is_idle() && partition.unproven.is_none() {
             return self.resume(slot);
         }
-        let Some(identity) = partition.identity else { return self.renew(slot) };
         partition.target_side = TargetSide::Asking;
         let question = Question { slot, generation: partition.generation };
         let topic = Arc::clone(&partition.target_topic);
@@ -134,12 +134,19 @@ impl Lane {
                 self.refresh(Side::Target);
                 self.hold_target(slot, cause, false);
             }
-            Described::LastSequence(last) => {
-                let resume = partition.ledger.settle(Some(last));
-                self.resume_by(slot, resume);
+            Described::LastSequence(last, end) => match partition.ledger.settle(Some(last)) {
+                Resume::Ahead { sequence, records, .. } => {
+                    partition.next_sequence = sequence;
+                    self.recount(slot, records, end, false);
+                }
+                resume => self.resume_by(slot, resume),
+            },
+            Described::Nothing(end) if partition.unproven.is_some() => {
+                let never_sent = partition.ledger.acknowledged_sequence() == 0;
+                self.judge_by_end(slot, end, never_sent);
             }
-            Described::Nothing(end) | Described::CannotTell(_, end) if partition.unproven.is_some() => {
-                self.judge_by_end(slot, end);
+            Described::CannotTell(_, end) if partition.unproven.is_some() => {
+                self.judge_by_end(slot, end, false);
             }
             Described::Nothing(_) => {
                 let resume = partition.ledger.settle(None);
@@ -164,7 +171,7 @@ impl Lane {
     /// The target remembers nothing of a former writer, or does not tell. Its log's end tells how many records it has
     /// behind the last one that the offset map knows; a broker that remembers nothing takes any sequence, so that the
     /// identity stays.
-    fn judge_by_end(&mut self, slot: Slot, end: TargetOffset) {
+    fn judge_by_end(&mut self, slot: Slot, end: TargetOffset, never_sent: bool) {
         let Some(partition) = self.partition_mut(slot) else { return };
         let known = {
             let map = partition.status.offset_map();
@@ -173,12 +180,11 @@ impl Lane {
                 _ => map.end().map(|(_, at)| (at, false)),
             }
         };
-        let never_sent = partition.ledger.acknowledged_sequence() == 0;
         let more = known.map_or(if never_sent { 0 } else { end.0 }, |(at, _)| end.0 - at.0);
         let proved = known.is_some_and(|(_, exact)| exact);
         match i32::try_from(more) {
             Ok(0) => self.is_proved(slot),
-            Ok(records) if records > 0 && proved => self.recount(slot, records, true),
+            Ok(records) if records > 0 && proved => self.recount(slot, records, Some(end), true),
             _ if more < 0 => {
                 let source = partition.source.clone();
                 self.actions.push(Action::Note(source, Note::TargetLost(-more)));
@@ -188,8 +194,9 @@ impl Lane {
         }
     }
 
-    /// Has the records of the source found that the target holds behind those of the ledger.
-    fn recount(&mut self, slot: Slot, records: i32, by_content: bool) {
+    /// Has the records of the source found that the target holds behind those of the ledger, up to `end`. More may come
+    /// meanwhile: what was still in a socket.
+    fn recount(&mut self, slot: Slot, records: i32, end: Option<TargetOffset>, by_content: bool) {
         let read_committed = self.options.read_committed;
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.unproven = Some(records);
@@ -200,6 +207,7 @@ impl Lane {
             target: (Arc::clone(&partition.target_topic), partition.target_partition),
             from: partition.ledger.acknowledged_next(),
             records,
+            end,
             read_committed,
             timestamps: partition.rules.keeps_create_time,
             by_content,
@@ -248,10 +256,8 @@ impl Lane {
                 partition.next_sequence = sequence;
                 self.is_proved(slot);
             }
-            Resume::Ahead { sequence, records, .. } => {
-                partition.next_sequence = sequence;
-                self.recount(slot, records, false);
-            }
+            // Only a last sequence tells of it, see `described`.
+            Resume::Ahead { .. } => {}
             Resume::Uncertain { duplicates, .. } => {
                 if duplicates > 0 {
                     self.status.counters.add_possible_duplicates(duplicates.unsigned_abs());

@@ -284,7 +284,7 @@ impl Lane {
         broker.link = Link::Waiting;
         broker.attempts = broker.attempts.saturating_add(1);
         let attempts = broker.attempts;
-        broker.ready.clear();
+        let ready = std::mem::take(&mut broker.ready);
         let requests = std::mem::take(&mut broker.requests);
         for one in requests.iter().flatten() {
             self.answered(one.slot);
@@ -292,6 +292,11 @@ impl Lane {
         for slot in self.led_by(Side::Target, node) {
             self.clear_ready(slot);
             self.target_failed(slot, Arc::clone(cause), false);
+        }
+        // Some may have got another leader since they were put into this one's queue.
+        for slot in ready {
+            self.clear_ready(slot);
+            self.make_ready(slot);
         }
         attempts
     }

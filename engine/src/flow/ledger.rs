@@ -311,8 +311,8 @@ impl Ledger {
 
     /// Forgets every outstanding stretch, none of which is proved to be at the target.
     pub fn abandon(&mut self) -> Resume {
-        let duplicates =
-            self.slots.iter().filter(|slot| !slot.acknowledged).map(|slot| i64::from(slot.records)).sum();
+        // What was acknowledged behind the first that was not is sent again, too.
+        let duplicates = self.slots.iter().map(|slot| i64::from(slot.records)).sum();
         let source = self.acknowledged_next;
         self.restart_at(source);
         Resume::Uncertain { source, duplicates }
@@ -438,6 +438,13 @@ mod tests {
         assert_eq!(ledger.settle(None), Resume::Exactly { source: offset(100), sequence: 0 });
         assert_eq!(ledger.acknowledged_next(), offset(100));
         assert!(ledger.is_idle());
+    }
+
+    #[test]
+    fn what_is_acknowledged_behind_a_hole_is_sent_again() {
+        let (mut ledger, tickets) = three_batches();
+        ledger.acknowledge(tickets[1], None).unwrap();
+        assert_eq!(ledger.abandon(), Resume::Uncertain { source: offset(100), duplicates: 30 });
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kmirror_protocol::wire::fetch::IsolationLevel;
 use super::count::{Alignment, Count};
 use super::epochs::EpochHistory;
 use super::event::{Found, Recount};
-use crate::ids::SourceOffset;
+use crate::ids::{SourceOffset, TargetOffset};
 use crate::offsets::stretch::Landed;
 use crate::print::{Print, Printer};
 use crate::read::PartitionReader;
@@ -78,11 +78,9 @@ async fn compare(
     asked: &Recount,
     epochs: &mut EpochHistory,
 ) -> Result<Option<Landed>, ClientError> {
-    if asked.records > COMPARED_MAX {
-        return Ok(None);
-    }
+    let Some(end) = asked.end.filter(|_| asked.records <= COMPARED_MAX) else { return Ok(None) };
     let mut printer = Printer::default();
-    let held = held(&mut printer, target, asked).await?;
+    let held = held(&mut printer, target, asked, end).await?;
     if i32::try_from(held.len()) != Ok(asked.records) {
         // The target was compacted, or others write there, too.
         return Ok(None);
@@ -110,12 +108,17 @@ async fn compare(
     Ok(alignment.landed())
 }
 
-/// The last records of the target partition.
-async fn held(printer: &mut Printer, target: &Cluster, asked: &Recount) -> Result<Vec<Print>, ClientError> {
+/// The last records of the target partition before `end`.
+async fn held(
+    printer: &mut Printer,
+    target: &Cluster,
+    asked: &Recount,
+    end: TargetOffset,
+) -> Result<Vec<Print>, ClientError> {
     let (topic, partition) = asked.target.clone();
     let mut reader = PartitionReader::new(target.clone(), topic, partition, IsolationLevel::ReadUncommitted);
-    reader.end = reader.latest().await?;
-    reader.next = (reader.end - i64::from(asked.records)).max(0);
+    reader.end = end.0;
+    reader.next = (end.0 - i64::from(asked.records)).max(0);
     let mut prints = Vec::new();
     loop {
         let from = reader.next;
@@ -124,7 +127,7 @@ async fn held(printer: &mut Printer, target: &Cluster, asked: &Recount) -> Resul
             return Ok(prints);
         }
         for entry in &entries {
-            let read = printer.prints(entry, from, i64::MAX, &mut prints);
+            let read = printer.prints(entry, from, end.0, &mut prints);
             read.map_err(|error| reader.damaged(error))?;
         }
     }

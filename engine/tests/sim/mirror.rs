@@ -83,6 +83,7 @@ impl World {
         };
         self.lives += 1;
         let life = self.lives;
+        self.newest = life;
         self.say(|| format!("mirror {life} starts"));
         self.count("starts");
         let status = Arc::new(FlowStatus::new(SOURCE_TOPIC.into(), TARGET_TOPIC.into()));
@@ -346,7 +347,7 @@ impl World {
             Some(one) if one.producer_epoch != i32::from(ours.producer_epoch) => {
                 Described::CannotTell("another producer has taken over our producer id".into(), end)
             }
-            Some(one) if one.last_sequence >= 0 => Described::LastSequence(one.last_sequence),
+            Some(one) if one.last_sequence >= 0 => Described::LastSequence(one.last_sequence, Some(end)),
             _ => Described::Nothing(end),
         }
     }
@@ -414,7 +415,7 @@ impl World {
     pub(crate) fn written(&mut self, life: u64, kept: Vec<Kept>) {
         // Of a mirror that is no more it may be lost; it is not written after its successor began.
         let alive = self.mirrors.contains_key(&life);
-        if alive || (self.mirrors.is_empty() && self.dice.chance(500)) {
+        if alive || (life == self.newest && self.dice.chance(500)) {
             kept.into_iter().for_each(|one| self.keep(one));
         }
     }

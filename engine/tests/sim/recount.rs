@@ -55,7 +55,7 @@ impl World {
 
     fn compare(&mut self, asked: &Recount, entries: &[Entry], first: i64) -> Option<Landed> {
         let partition = asked.target.1;
-        let end = self.target.direct().end_offset(TARGET_TOPIC, partition).unwrap();
+        let end = asked.end?.0;
         let from = (end - i64::from(asked.records)).max(0);
         let held = parse(self.target.read_from(TARGET_TOPIC, partition, from).unwrap());
         let held = self.prints(&held, from, end);

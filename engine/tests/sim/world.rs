@@ -90,6 +90,8 @@ pub(crate) struct World {
     pub(crate) mirrors: BTreeMap<u64, Mirror>,
     /// Numbers for mirrors and connections.
     pub(crate) lives: u64,
+    /// The mirror that started last.
+    pub(crate) newest: u64,
     pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) reencoder: Reencoder,
     pub(crate) printer: Printer,
@@ -148,6 +150,7 @@ impl World {
             held: Vec::new(),
             mirrors: BTreeMap::new(),
             lives: 0,
+            newest: 0,
             connections: BTreeMap::new(),
             reencoder: Reencoder::new(Limits { max_decompressed_bytes: 16 << 20 }),
             printer: Printer::default(),
