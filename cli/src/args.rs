@@ -29,6 +29,7 @@ Examples:
   kmirror run mm2.properties                    mirror until stopped
   kmirror run mm2.properties --until-synced     mirror what is there now, then end
   kmirror verify mm2.properties                 compare what both sides hold, record by record
+  kmirror status mm2.properties                 which processes mirror what, and how far that is
   kmirror groups mm2.properties                 where consumer groups stand on both sides";
 
 /// Mirrors Kafka clusters: batches as they are, MirrorMaker 2's configuration files, one binary.
@@ -121,6 +122,29 @@ Ends with 0 when nothing differs, 1 when something does, 3 when something could 
         #[command(flatten)]
         what: Box<VerifyArguments>,
         /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells which processes mirror what, and how far that is; asks the clusters, so that it works from any host
+    #[command(after_help = "\
+Examples:
+  kmirror status mm2.properties
+  kmirror status mm2.properties --flow east->west --partitions
+  kmirror status mm2.properties --json | jq '.flows[].members[] | {host, partitions, bytes_per_second}'
+
+Progress is what the processes wrote down last (offset.flush.interval.ms), so that LAG is the most it can be. Works when
+nothing runs, and writes nothing.
+Ends with 0, or with 3 when a flow's clusters could not be asked.")]
+    Status {
+        #[command(flatten)]
+        file: FileArguments,
+        /// Only this flow; all that are enabled when not given
+        #[arg(long, value_name = "A->B")]
+        flow: Option<String>,
+        /// Tell each partition, not only each topic
+        #[arg(long)]
+        partitions: bool,
+        /// Write JSON, each partition included
         #[arg(long)]
         json: bool,
     },

@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod reload;
 mod run;
+mod status;
 mod summary;
 mod verify;
 
@@ -66,6 +67,10 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             block_on(plan::plan(&file, report, &mut out))?
         }
         Command::Verify { file, what, json } => verify::verify(&file, *what, json, &mut out),
+        Command::Status { file, flow, partitions, json } => {
+            let asked = status::Asked { flow: flow.as_deref(), partitions, json };
+            status::status(&file, &asked, &mut out)
+        }
         Command::Groups { file, flow, json } => {
             let asked = groups::Asked { flow: flow.as_deref(), group: None, apply: false };
             groups::groups(&file, &asked, json, &mut out)

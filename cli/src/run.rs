@@ -130,7 +130,8 @@ async fn wait_for_start(status: &Status) -> bool {
         return true;
     }
     let started = Instant::now();
-    while !status.flows.iter().any(|flow| flow.is_discovered()) {
+    // One that other processes keep waiting has started, too.
+    while !status.flows.iter().any(|flow| flow.is_discovered() || flow.is_waiting()) {
         let all_failed = status.flows.iter().all(|flow| !flow.trouble().is_empty());
         if all_failed && started.elapsed() > START_WITHIN {
             for flow in &status.flows {

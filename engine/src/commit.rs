@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kmirror_protocol::client::consume::ReadTo;
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin, consume, send};
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::murmur2;
@@ -70,6 +71,8 @@ pub(crate) struct ProgressStore {
     topic: Arc<str>,
     partitions: u32,
     written: WrittenProgress,
+    /// How far the topic was read.
+    read: ReadTo,
 }
 
 impl ProgressStore {
@@ -85,13 +88,19 @@ impl ProgressStore {
         if !known {
             create(plan, admin, &topic).await?;
         }
-        let written = read_topic(plan, cluster, &topic).await?;
+        let (mut written, mut read) = (HashMap::new(), ReadTo::new());
+        read_topic(plan, cluster, &topic, &mut written, &mut read).await?;
         if known {
             info!(flow = plan.name(), topic = &*topic, partitions = written.len(), "progress read");
         }
         let partitions = partition_count(cluster, &topic).await?;
         let (alias, connector) = (plan.source.shared(), plan.connector_name.clone());
-        Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written })
+        Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written, read })
+    }
+
+    /// Reads what others wrote since.
+    pub(crate) async fn refresh(&mut self, plan: &FlowPlan) -> Result<(), ProgressError> {
+        read_topic(plan, &self.cluster, &self.topic, &mut self.written, &mut self.read).await
     }
 
     /// How far a partition was mirrored.
@@ -173,17 +182,20 @@ pub(crate) async fn read_progress(
     if !target.topics.contains_key(&topic) {
         return Ok(HashMap::new());
     }
-    read_topic(plan, cluster, &topic).await
+    let mut written = HashMap::new();
+    read_topic(plan, cluster, &topic, &mut written, &mut ReadTo::new()).await?;
+    Ok(written)
 }
 
 async fn read_topic(
     plan: &FlowPlan,
     cluster: &Cluster,
     topic: &Arc<str>,
-) -> Result<WrittenProgress, ProgressError> {
-    let mut written = HashMap::new();
+    written: &mut WrittenProgress,
+    read: &mut ReadTo,
+) -> Result<(), ProgressError> {
     let alias = plan.source.shared();
-    consume::read_to_end(cluster, topic, READ_BYTES, |_, record| {
+    consume::read_on(cluster, topic, READ_BYTES, read, |_, record| {
         let Some(key) = &record.key else { return };
         match progress::read(&plan.connector_name, &alias, key, record.value.as_deref()) {
             Some(Read::Progress(progress)) => {
@@ -196,8 +208,7 @@ async fn read_topic(
         }
     })
     .await
-    .map_err(|source| ProgressError::Read { topic: topic.to_string(), source })?;
-    Ok(written)
+    .map_err(|source| ProgressError::Read { topic: topic.to_string(), source })
 }
 
 async fn create(plan: &FlowPlan, admin: &Cluster, topic: &Arc<str>) -> Result<(), ProgressError> {

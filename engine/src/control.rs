@@ -1,5 +1,5 @@
-//! One flow from start to stop: connects, checks that it may run, discovers, and keeps discovery and progress going
-//! while the lane moves records.
+//! One flow from start to stop: joins the processes that share it, connects, checks that it may run, owns its share,
+//! discovers, mirrors; and keeps all that going while the lane moves records.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,17 +16,21 @@ use uuid::Uuid;
 
 use crate::clients::Clients;
 use crate::commit::{ProgressError, ProgressStore};
-use crate::discovery::Discovery;
+use crate::discovery::{Discovery, HandedOut};
 use crate::error::chain;
 use crate::flow::drive::{Claim, Driver, EVENTS_MAX, Surroundings};
 use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
 use crate::flow::workers::Workers;
-use crate::ids::{ProducerMark, SourceOffset};
+use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
 use crate::jobs::{JobContext, Jobs};
 use crate::offsets::store::MapStore;
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, LimitPlan, OnLost, Plan, loops};
 use crate::progress::Progress;
+use crate::share::lease::Lease;
+use crate::share::membership::{Membership, Share};
+use crate::share::meter::Meter;
+use crate::share::shards::Shards;
 use crate::status::{FlowStatus, PartitionStatus};
 
 /// Why a flow must not run. It is not retried: a person has to decide.
@@ -137,6 +141,13 @@ const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// Claims that wait at most.
 const CLAIMS_MAX: usize = 64;
 
+/// A share that takes longer is waited for.
+const SHARE_SOON: Duration = Duration::from_secs(1);
+/// How long partitions that go to another process may take until nothing of them is in flight.
+const RELEASE_WITHIN: Duration = Duration::from_secs(30);
+/// How often that is looked at.
+const RELEASE_LOOK: Duration = Duration::from_millis(5);
+
 /// One flow that is to run.
 pub(crate) struct Flow {
     pub(crate) shared: Shared,
@@ -152,17 +163,25 @@ impl Flow {
     /// # Errors
     /// A refusal. Everything else is retried and shown in the status.
     pub(crate) async fn run(self) -> Result<(), Refusal> {
+        // First of all, since the group's answer takes its time, and needs no source.
+        let mut member = Membership::start(&self.plan, &self.status);
+        let ended = self.run_as(&mut member).await;
+        member.leave().await;
+        ended
+    }
+
+    async fn run_as(&self, member: &mut Membership) -> Result<(), Refusal> {
         let trouble: Arc<str> = self.plan.name().into();
         let mut pause = self.plan.source_client.retry_backoff;
         loop {
             let started = tokio::select! {
                 () = self.shared.stop.cancelled() => return Ok(()),
-                started = self.start() => started,
+                started = self.start(member) => started,
             };
             match started {
                 Ok(running) => {
                     self.status.set_trouble(&trouble, None);
-                    running.run().await;
+                    running.run(member).await;
                     return Ok(());
                 }
                 Err(StartError::Refused(refusal)) => return Err(refusal),
@@ -179,7 +198,8 @@ impl Flow {
         }
     }
 
-    async fn start(&self) -> Result<Running, StartError> {
+    /// Joins, and takes up what this process may run.
+    async fn start(&self, member: &mut Membership) -> Result<Running, StartError> {
         let Clients { source, target, source_admin, target_admin } = &self.clients;
         let (source_metadata, target_metadata) =
             tokio::try_join!(source_admin.refresh(Topics::None), target_admin.refresh(Topics::All))?;
@@ -189,6 +209,8 @@ impl Flow {
             source_metadata.cluster_id.clone(),
             target_metadata.cluster_id.clone(),
         )?;
+        // Only now, when nobody else writes what is ours, is read how far it was mirrored.
+        let share = self.wait_for_share(member).await;
         let identity = async { Ok::<_, StartError>(txn::init_producer_id(target).await?) };
         let progress = async {
             Ok::<_, StartError>(
@@ -203,6 +225,7 @@ impl Flow {
         let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now())
             .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
         let mut discovery = Discovery::new(Arc::clone(&self.plan), &self.clients, identity, status());
+        discovery.own(share.shards.clone());
         let changes = discovery.look(&mut progress, &mut maps).await?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let (claims, claimed) = mpsc::channel(CLAIMS_MAX);
@@ -216,6 +239,7 @@ impl Flow {
             claims,
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
+            lease: Arc::clone(&member.lease),
             stop: self.shared.stop.clone(),
             limits: self.limits.clone(),
         };
@@ -235,8 +259,13 @@ impl Flow {
             stop: self.shared.stop.clone(),
             drained: drained.clone(),
         });
+        member.has(share.shards, Vec::new());
         Ok(Running {
             plan: Arc::clone(&self.plan),
+            status: Arc::clone(&self.status),
+            losses: share.losses,
+            unread: false,
+            meter: Meter::new(Instant::now()),
             stop: self.shared.stop.clone(),
             discovery,
             progress,
@@ -251,6 +280,17 @@ impl Flow {
             looked: Instant::now(),
             pause: LOOK_PAUSE_MIN,
         })
+    }
+
+    /// Both clusters answer: from here on it is others that are waited for, if anything is.
+    async fn wait_for_share(&self, member: &mut Membership) -> Share {
+        if let Ok(share) = tokio::time::timeout(SHARE_SOON, member.begin()).await {
+            return share;
+        }
+        self.status.set_waiting(true);
+        let share = member.begin().await;
+        self.status.set_waiting(false);
+        share
     }
 
     fn lane_options(&self) -> LaneOptions {
@@ -278,6 +318,12 @@ impl Flow {
 /// A flow that started.
 struct Running {
     plan: Arc<FlowPlan>,
+    status: Arc<FlowStatus>,
+    /// How often everything was taken away, see [`Share`](crate::share::membership::Share).
+    losses: u32,
+    /// Others may have written progress and maps since they were read.
+    unread: bool,
+    meter: Meter,
     stop: CancellationToken,
     discovery: Discovery,
     progress: ProgressStore,
@@ -297,8 +343,9 @@ struct Running {
 }
 
 impl Running {
-    async fn run(mut self) {
-        let mut flush = tokio::time::interval(self.plan.offset_flush_interval.min(KEEP_EVERY));
+    async fn run(mut self, member: &mut Membership) {
+        let flush_every = self.plan.offset_flush_interval.min(KEEP_EVERY);
+        let mut flush = tokio::time::interval(flush_every);
         flush.reset();
         let refresh_every = self.plan.refresh_topics;
         let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
@@ -309,8 +356,12 @@ impl Running {
             let earliest = self.looked + self.pause;
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                _ = flush.tick() => self.write_progress().await,
-                Some(claim) = self.claims.recv() => self.write_claim(claim).await,
+                _ = flush.tick() => {
+                    member.costs(self.meter.look(&self.status.partitions(), Instant::now()));
+                    self.write_progress(&member.lease).await;
+                }
+                Some(claim) = self.claims.recv() => self.write_claim(claim, &member.lease).await,
+                Ok(()) = member.share.changed() => self.own(member).await,
                 _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
                 () = self.rediscover.notified(), if !called => called = true,
                 () = tokio::time::sleep_until(earliest), if called => {
@@ -323,13 +374,72 @@ impl Running {
             warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
         }
         self.drained.cancel();
-        self.write_progress().await;
+        self.write_progress(&member.lease).await;
+        member.leave().await;
         self.jobs.ended(&self.plan.name()).await;
+    }
+
+    /// Takes up what this process may run now, after it has let go of what it may not. The rest is not touched.
+    async fn own(&mut self, member: &mut Membership) {
+        let share = member.share.borrow_and_update().clone();
+        if std::mem::replace(&mut self.losses, share.losses) != share.losses {
+            // It may be somebody else's already: nothing is written any more.
+            let lost = self.discovery.own(Shards::NONE);
+            let _ = self.events.send(Event::Revoke(sources(&lost))).await;
+            self.forget(&lost);
+        }
+        let foreign = self.discovery.own(share.shards.clone());
+        if !foreign.is_empty() {
+            self.let_go(foreign, &member.lease).await;
+        }
+        member.has(share.shards, self.meter.look(&self.status.partitions(), Instant::now()));
+        self.unread = true;
+        self.look().await;
+        info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "shared out");
+    }
+
+    /// Gives partitions to another process: what is in flight is awaited, then their maps and progress are written.
+    async fn let_go(&mut self, partitions: Vec<HandedOut>, lease: &Lease) {
+        let released = partitions.iter().map(|(status, _)| Arc::clone(status)).collect();
+        let _ = self.events.send(Event::Release(released)).await;
+        let until = Instant::now() + RELEASE_WITHIN;
+        let is_released = |(status, _): &HandedOut| status.is_released();
+        while !partitions.iter().all(is_released) && Instant::now() < until && !self.driver.is_finished() {
+            tokio::time::sleep(RELEASE_LOOK).await;
+        }
+        let _ = self.events.send(Event::Revoke(sources(&partitions))).await;
+        if lease.holds() {
+            self.keep(partitions.iter().map(|(status, id)| (Arc::clone(status), *id)).collect()).await;
+            let progress = partitions.iter().map(|(status, id)| (status, *id));
+            write_progress(&self.plan, progress, &mut self.progress).await;
+        }
+        self.forget(&partitions);
+    }
+
+    fn forget(&mut self, partitions: &[HandedOut]) {
+        let sources = sources(partitions);
+        sources.iter().for_each(|source| self.status.remove(source));
+        self.maps.give_back(&sources.into_iter().collect());
+    }
+
+    /// Reads what others wrote, before anything of theirs is gone on with.
+    async fn read_again(&mut self) -> Result<(), StartError> {
+        self.progress.refresh(&self.plan).await?;
+        self.maps.refresh().await?;
+        self.unread = false;
+        Ok(())
     }
 
     /// Looks at the topics again; what could not be done is tried again after a growing pause.
     async fn look(&mut self) {
-        let looked = self.discovery.look(&mut self.progress, &mut self.maps).await;
+        let read = if self.unread { self.read_again().await } else { Ok(()) };
+        let looked = match read {
+            Ok(()) => {
+                let looked = self.discovery.look(&mut self.progress, &mut self.maps).await;
+                looked.map_err(StartError::from)
+            }
+            Err(error) => Err(error),
+        };
         self.looked = Instant::now();
         let again = looked.as_ref().map_or(true, |changes| changes.again);
         self.pause = if again { (self.pause * 2).min(LOOK_PAUSE_MAX) } else { LOOK_PAUSE_MIN };
@@ -355,10 +465,9 @@ impl Running {
         }
     }
 
-    /// Writes down the offset maps. What fails is written the next time.
-    async fn keep_maps(&mut self) {
-        let partitions = self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id));
-        let kept = self.maps.keep(partitions).await;
+    /// Writes down offset maps. What fails is written the next time.
+    async fn keep(&mut self, partitions: Vec<HandedOut>) {
+        let kept = self.maps.keep(partitions.into_iter()).await;
         if let Err(error) = &kept
             && !self.maps_unkept
         {
@@ -368,9 +477,9 @@ impl Running {
     }
 
     /// A partition is going to be written under a new identity.
-    async fn write_claim(&mut self, claim: Claim) {
+    async fn write_claim(&mut self, claim: Claim, lease: &Lease) {
         let known = self.discovery.partitions().find(|(status, _)| status.source == claim.partition);
-        let Some((status, topic_id)) = known else { return };
+        let Some((status, topic_id)) = known.filter(|_| lease.holds()) else { return };
         let progress = progress_of(status, topic_id, (claim.next, Some(claim.mark)));
         match self.progress.write(vec![progress]).await {
             Ok(()) => {
@@ -383,11 +492,21 @@ impl Running {
         }
     }
 
-    /// Maps first: progress that is further than they are would leave positions between that nobody knows.
-    async fn write_progress(&mut self) {
-        self.keep_maps().await;
-        write_progress(&self.plan, &self.discovery, &mut self.progress).await;
+    /// Maps first: progress that is further than they are would leave positions between that nobody knows. Nothing is
+    /// written when somebody else may go on already.
+    async fn write_progress(&mut self, lease: &Lease) {
+        if lease.holds() {
+            self.keep(self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect())
+                .await;
+        }
+        if lease.holds() {
+            write_progress(&self.plan, self.discovery.partitions(), &mut self.progress).await;
+        }
     }
+}
+
+fn sources(partitions: &[HandedOut]) -> Vec<SourcePartition> {
+    partitions.iter().map(|(status, _)| status.source.clone()).collect()
 }
 
 fn progress_of(
@@ -400,9 +519,12 @@ fn progress_of(
 }
 
 /// Writes down how far each partition is. What fails is written the next time.
-async fn write_progress(plan: &FlowPlan, discovery: &Discovery, store: &mut ProgressStore) {
-    let progress = discovery
-        .partitions()
+async fn write_progress(
+    plan: &FlowPlan,
+    partitions: impl Iterator<Item = (&Arc<PartitionStatus>, Option<Uuid>)>,
+    store: &mut ProgressStore,
+) {
+    let progress = partitions
         .filter(|(status, _)| status.acknowledged_next().0 > 0 && status.has_moved())
         .map(|(status, topic_id)| progress_of(status, topic_id, status.acknowledged()))
         .collect();

@@ -31,6 +31,7 @@ use crate::plan::{
 };
 use crate::progress::Progress;
 use crate::rules::{RULES_BY_DEFAULT, rules_from};
+use crate::share::shards::Shards;
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
 use crate::sync::configs;
 
@@ -55,6 +56,8 @@ pub(crate) struct Discovery {
     /// The identity under which new partitions are written.
     identity: Identity,
     status: Arc<FlowStatus>,
+    /// What this process may run.
+    owned: Shards,
     /// Partitions handed out, by topic, with the topic id they were handed out for.
     known: HashMap<Arc<str>, Known>,
     /// The same for topics that were deleted since: one of the same name begins anew.
@@ -67,8 +70,11 @@ pub(crate) struct Discovery {
 #[derive(Debug)]
 struct Known {
     topic_id: Option<Uuid>,
-    partitions: Vec<Arc<PartitionStatus>>,
+    partitions: BTreeMap<i32, Arc<PartitionStatus>>,
 }
+
+/// A partition handed out, with the id of the topic it was handed out for.
+pub(crate) type HandedOut = (Arc<PartitionStatus>, Option<Uuid>);
 
 /// What is known of earlier runs.
 struct Before<'a> {
@@ -100,6 +106,7 @@ impl Discovery {
             writer: clients.target.clone(),
             identity,
             status,
+            owned: Shards::NONE,
             known: HashMap::new(),
             gone: HashMap::new(),
             told: HashSet::new(),
@@ -109,7 +116,22 @@ impl Discovery {
 
     /// The partitions handed out, with their topics' ids.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (&Arc<PartitionStatus>, Option<Uuid>)> {
-        self.known.values().flat_map(|known| known.partitions.iter().map(|one| (one, known.topic_id)))
+        self.known.values().flat_map(|known| known.partitions.values().map(|one| (one, known.topic_id)))
+    }
+
+    /// From now on partitions of these shards are handed out. Those of others, that were, are taken back and returned.
+    pub(crate) fn own(&mut self, shards: Shards) -> Vec<HandedOut> {
+        self.owned = shards;
+        let mut taken = Vec::new();
+        for known in self.known.values_mut() {
+            let all = std::mem::take(&mut known.partitions);
+            let (ours, foreign) = all.into_iter().partition(|(_, one)| self.owned.has(&one.source));
+            let foreign: BTreeMap<i32, Arc<PartitionStatus>> = foreign;
+            known.partitions = ours;
+            taken.extend(foreign.into_values().map(|one| (one, known.topic_id)));
+        }
+        self.known.retain(|_, known| !known.partitions.is_empty());
+        taken
     }
 
     /// Looks at both clusters and returns what the lane has to change.
@@ -124,6 +146,8 @@ impl Discovery {
         self.revoke_missing(&source, &mut changes);
         let wanted = self.wanted(&source, &target, progress);
         let ready = self.prepare_target(wanted, &target, &mut changes).await?;
+        let names = ready.iter().map(|one| (Arc::clone(&one.source.name), Arc::clone(&one.target_topic)));
+        self.status.set_topics(names.collect());
         let rules = self.rules(&ready).await?;
         self.assign_new(ready, &rules, &mut Before { progress, maps }, &mut changes).await?;
         self.ask_target(&mut changes.assign).await;
@@ -154,7 +178,7 @@ impl Discovery {
                 _ => "the target keeps what was mirrored of it",
             };
             warn!(flow, topic = &*name, "the source topic {what}; {copy}");
-            changes.revoke.extend(known.partitions.iter().map(|one| one.source.clone()));
+            changes.revoke.extend(known.partitions.values().map(|one| one.source.clone()));
             self.gone.insert(name, known);
         }
         for partition in &changes.revoke {
@@ -341,10 +365,17 @@ impl Discovery {
             .collect())
     }
 
-    /// The partitions of a topic that are not handed out yet.
-    fn new_partitions<'a>(&self, topic: &'a Wanted) -> impl Iterator<Item = i32> + use<'a> {
-        let known = self.known.get(&topic.source.name).map_or(0, |known| known.partitions.len());
-        topic.source.partitions.iter().map(|one| one.index).skip(known)
+    /// The partitions of a topic that are ours and not handed out yet.
+    fn new_partitions<'a>(&'a self, topic: &'a Wanted) -> impl Iterator<Item = SourcePartition> + 'a {
+        let name = &topic.source.name;
+        let known = self.known.get(name).map(|known| &known.partitions);
+        topic
+            .source
+            .partitions
+            .iter()
+            .filter(move |one| known.is_none_or(|known| !known.contains_key(&one.index)))
+            .map(|one| SourcePartition { topic: Arc::clone(name), partition: one.index })
+            .filter(|partition| self.owned.has(partition))
     }
 
     async fn assign_new(
@@ -354,29 +385,21 @@ impl Discovery {
         before: &mut Before<'_>,
         changes: &mut Changes,
     ) -> Result<(), ClientError> {
-        let new: Vec<SourcePartition> = topics
-            .iter()
-            .flat_map(|one| {
-                let topic = Arc::clone(&one.source.name);
-                self.new_partitions(one)
-                    .map(move |partition| SourcePartition { topic: Arc::clone(&topic), partition })
-            })
-            .collect();
+        let new: Vec<SourcePartition> = topics.iter().flat_map(|one| self.new_partitions(one)).collect();
         if new.is_empty() {
             return Ok(());
         }
         let ranges = self.ranges(&new).await?;
         for topic in topics {
             let rules = rules.get(&topic.target_topic).copied().unwrap_or(RULES_BY_DEFAULT);
-            let indexes: Vec<i32> = self.new_partitions(&topic).collect();
-            for index in indexes {
-                let partition = SourcePartition { topic: Arc::clone(&topic.source.name), partition: index };
-                // Partitions are handed out in order: one that cannot be listed holds up those behind it only.
+            let partitions: Vec<SourcePartition> = self.new_partitions(&topic).collect();
+            for partition in partitions {
                 let Some(range) = ranges.get(&partition) else {
+                    let index = partition.partition;
                     let what = format!("the source does not tell the offsets of partition {index}");
                     self.status.set_trouble(&partition.topic, Some(what.into()));
                     changes.again = true;
-                    break;
+                    continue;
                 };
                 changes.assign.extend(self.assign(&topic, partition, *range, rules, before));
             }
@@ -423,8 +446,8 @@ impl Discovery {
         let known = self
             .known
             .entry(Arc::clone(&partition.topic))
-            .or_insert_with(|| Known { topic_id: topic.source.id, partitions: Vec::new() });
-        known.partitions.push(Arc::clone(&status));
+            .or_insert_with(|| Known { topic_id: topic.source.id, partitions: BTreeMap::new() });
+        known.partitions.insert(partition.partition, Arc::clone(&status));
         self.status.insert(Arc::clone(&status));
         if let Some(loss) = loss {
             self.tell_loss(&status, &loss);
@@ -509,7 +532,7 @@ impl Discovery {
     /// How far the partition was mirrored of a topic of the same name that is gone.
     fn mirrored_of_old_topic(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
         let gone = self.gone.get(&partition.topic)?;
-        let status = gone.partitions.iter().find(|one| one.source.partition == partition.partition)?;
+        let status = gone.partitions.get(&partition.partition)?;
         Some((status.acknowledged_next(), gone.topic_id))
     }
 

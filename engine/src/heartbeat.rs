@@ -19,6 +19,7 @@ use crate::error::chain;
 use crate::offsets::records::Heartbeat;
 use crate::plan::HeartbeatPlan;
 use crate::policy::HEARTBEATS_TOPIC;
+use crate::status::FlowStatus;
 
 /// After a failure, the pause before the next attempt at least.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -39,9 +40,10 @@ fn missing_right(error: &ClientError) -> &'static str {
     }
 }
 
-/// Writes heartbeats until `stop`. What fails is logged once and tried again.
-pub(crate) async fn run(plan: HeartbeatPlan, stop: CancellationToken) {
-    let job = Job::new(plan);
+/// Writes heartbeats until `stop`. What fails is logged once and tried again. Where there is a flow, one of its processes
+/// writes them.
+pub(crate) async fn run(plan: HeartbeatPlan, flow: Option<Arc<FlowStatus>>, stop: CancellationToken) {
+    let job = Job::new(plan, flow);
     tokio::select! {
         () = stop.cancelled() => {}
         () = job.run() => {}
@@ -50,6 +52,7 @@ pub(crate) async fn run(plan: HeartbeatPlan, stop: CancellationToken) {
 
 struct Job {
     plan: HeartbeatPlan,
+    status: Option<Arc<FlowStatus>>,
     flow: String,
     topic: Arc<str>,
     target: Cluster,
@@ -65,8 +68,9 @@ enum Last {
 }
 
 impl Job {
-    fn new(plan: HeartbeatPlan) -> Self {
+    fn new(plan: HeartbeatPlan, status: Option<Arc<FlowStatus>>) -> Self {
         Self {
+            status,
             flow: plan.name(),
             topic: HEARTBEATS_TOPIC.into(),
             target: cluster(&plan.target, &plan.target_client, 1, None),
@@ -81,6 +85,9 @@ impl Job {
         let mut last = Last::None;
         loop {
             turns.tick().await;
+            if let Some(status) = &self.status {
+                status.leading().await;
+            }
             let now = match self.beat(last == Last::Written).await {
                 Ok(()) => Last::Written,
                 Err(error) => Last::Failed(chain(&error)),

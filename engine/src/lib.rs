@@ -23,6 +23,7 @@ pub mod print;
 pub mod progress;
 mod read;
 mod rules;
+pub mod share;
 pub mod status;
 mod sync;
 pub mod verify;

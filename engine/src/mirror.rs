@@ -78,7 +78,11 @@ impl Mirror {
             flows.spawn(flow.run());
         }
         for heartbeats in plan.heartbeats.clone() {
-            let running = heartbeat::run(heartbeats, shared.stop.clone());
+            let is_its = |flow: &&Arc<FlowStatus>| {
+                *flow.source == *heartbeats.source.as_str() && *flow.target == *heartbeats.target.as_str()
+            };
+            let flow = status.flows.iter().find(is_its).cloned();
+            let running = heartbeat::run(heartbeats, flow, shared.stop.clone());
             flows.spawn(async {
                 running.await;
                 Ok(())

@@ -4,10 +4,11 @@
 //! atomics, so reading never holds up the data path.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kmirror_protocol::net::Throttling;
+use tokio::sync::watch;
 
 use crate::flow::epochs::EpochHistory;
 use crate::flow::event::Side;
@@ -66,6 +67,7 @@ pub struct PartitionStatus {
     note: Mutex<Option<Arc<str>>>,
     epochs: Mutex<EpochHistory>,
     offset_map: Mutex<OffsetMap>,
+    released: AtomicBool,
 }
 
 impl PartitionStatus {
@@ -93,6 +95,7 @@ impl PartitionStatus {
             note: Mutex::new(None),
             epochs: Mutex::new(EpochHistory::default()),
             offset_map: Mutex::new(map),
+            released: AtomicBool::new(false),
         }
     }
 
@@ -184,6 +187,15 @@ impl PartitionStatus {
     /// The exact offset map. The lane waits for whoever holds it: only for as long as it takes to look something up.
     pub fn offset_map(&self) -> MutexGuard<'_, OffsetMap> {
         self.offset_map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the lane has let go of it: nothing of it is on its way any more.
+    pub(crate) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_released(&self) {
+        self.released.store(true, Ordering::Release);
     }
 
     pub(crate) fn set_acknowledged(
@@ -293,8 +305,11 @@ pub struct FlowStatus {
     pub counters: FlowCounters,
     partitions: RwLock<BTreeMap<SourcePartition, Arc<PartitionStatus>>>,
     trouble: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
-    discovered: std::sync::atomic::AtomicBool,
     throttling: [Arc<Throttling>; 2],
+    topics: RwLock<BTreeMap<Arc<str>, Arc<str>>>,
+    discovered: AtomicBool,
+    waiting: AtomicBool,
+    leads: watch::Sender<bool>,
 }
 
 impl FlowStatus {
@@ -306,8 +321,11 @@ impl FlowStatus {
             counters: FlowCounters::default(),
             partitions: RwLock::default(),
             trouble: Mutex::default(),
-            discovered: std::sync::atomic::AtomicBool::new(false),
             throttling: Default::default(),
+            topics: RwLock::default(),
+            discovered: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            leads: watch::Sender::new(false),
         }
     }
 
@@ -321,12 +339,21 @@ impl FlowStatus {
         &self.throttling[side as usize]
     }
 
-    /// The partitions being mirrored, by source topic and index.
+    /// The partitions this process mirrors, by source topic and index.
     pub fn partitions(&self) -> Vec<Arc<PartitionStatus>> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
     }
 
-    /// Whether this partition is being mirrored.
+    /// The source topics of the flow, whichever process mirrors them, with what they are called at the target.
+    pub fn topics(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_topics(&self, topics: BTreeMap<Arc<str>, Arc<str>>) {
+        *self.topics.write().unwrap_or_else(PoisonError::into_inner) = topics;
+    }
+
+    /// Whether this process mirrors the partition.
     pub(crate) fn has(&self, partition: &SourcePartition) -> bool {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).contains_key(partition)
     }
@@ -346,6 +373,29 @@ impl FlowStatus {
         self.is_discovered()
             && self.trouble().is_empty()
             && self.partitions().iter().all(|partition| partition.is_synced())
+    }
+
+    /// Whether other processes are waited for: they have the partitions, or keep this one out.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether this process runs what exactly one process of the flow runs.
+    pub fn leads(&self) -> bool {
+        *self.leads.borrow()
+    }
+
+    /// Waits until this process is the one.
+    pub(crate) async fn leading(&self) {
+        let _ = self.leads.subscribe().wait_for(|leads| *leads).await;
+    }
+
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_leads(&self, leads: bool) {
+        self.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads);
     }
 
     pub(crate) fn set_discovered(&self) {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Cause, Event, Found, Note, Recount, Side};
+use super::event::{Action, Cause, Event, Found, LinkEvent, Note, Recount, Side};
 use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
@@ -31,6 +31,7 @@ use crate::clock::now_ms;
 use crate::error::chain;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 use crate::plan::{FlowPlan, LimitPlan};
+use crate::share::lease::Lease;
 
 /// Events that wait for the lane at most.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -39,6 +40,8 @@ const EVENTS_PER_TURN: usize = 64;
 /// How long a clean stop waits for the answers to what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often a driver whose lease is over looks whether it holds again.
+const LEASE_PAUSE: Duration = Duration::from_millis(20);
 /// Partitions of a flow that are read again at once, to find how far a former writer came: each takes some megabytes.
 const RECOUNTS_AT_ONCE: usize = 4;
 
@@ -64,6 +67,8 @@ pub(crate) struct Surroundings {
     pub(crate) rediscover: Arc<Notify>,
     /// Workers for re-encoding, shared by all flows.
     pub(crate) workers: Arc<Workers>,
+    /// Nothing is written when it is over.
+    pub(crate) lease: Arc<Lease>,
     pub(crate) stop: CancellationToken,
     /// The flow's limits, as they are now.
     pub(crate) limits: watch::Receiver<Arc<LimitPlan>>,
@@ -98,7 +103,8 @@ impl Driver {
         let mut drain_until: Option<Instant> = None;
         self.around.limits.mark_changed();
         loop {
-            let deadline = [self.lane.next_deadline(), drain_until].into_iter().flatten().min();
+            let unleased = (!self.around.lease.holds()).then(|| Instant::now() + LEASE_PAUSE);
+            let deadline = [self.lane.next_deadline(), drain_until, unleased].into_iter().flatten().min();
             tokio::select! {
                 () = self.around.stop.cancelled(), if drain_until.is_none() => {
                     drain_until = Some(Instant::now() + DRAIN_TIMEOUT);
@@ -111,7 +117,9 @@ impl Driver {
                 event = self.events.recv() => self.apply_events(event),
                 () = sleep_until(deadline) => self.lane.apply(Instant::now(), Event::Tick),
             }
-            self.lane.pump(self.around.pool.available());
+            if self.around.lease.holds() {
+                self.lane.pump(self.around.pool.available());
+            }
             for action in self.lane.take_actions() {
                 self.perform(action);
             }
@@ -133,6 +141,9 @@ impl Driver {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Open(side, node) => self.open(side, node),
+            Action::Send { side: Side::Target, node, .. } if !self.around.lease.holds() => {
+                self.cut(node);
+            }
             Action::Send { side, node, version, body } => {
                 let sent =
                     self.links.get(&(side, node)).map(|link| link.try_send(LinkRequest { version, body }));
@@ -192,6 +203,15 @@ impl Driver {
             Action::Refresh(side) => self.refresh(side),
             Action::Rediscover => self.around.rediscover.notify_one(),
             Action::Note(partition, note) => self.log(&partition, &note),
+        }
+    }
+
+    /// The process was stopped for so long that somebody else may write what was about to be sent. (What was in a link's
+    /// hands by then may still go out, under a sequence that the target's leader has seen or does not expect.)
+    fn cut(&mut self, node: NodeId) {
+        if self.links.remove(&(Side::Target, node)).is_some() {
+            let closed = LinkEvent::Closed("this process was stopped for longer than its session".into());
+            self.lane.apply(Instant::now(), Event::Link(Side::Target, node, closed));
         }
     }
 

@@ -18,6 +18,7 @@ use super::rewrite::{Refused, TimestampRules};
 use crate::ids::{Identity, SourceOffset, SourcePartition, TargetOffset};
 use crate::offsets::stretch::Landed;
 use crate::plan::LimitPlan;
+use crate::status::PartitionStatus;
 
 /// One of the two clusters of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +92,8 @@ pub enum Event {
     Assign(Vec<Assignment>),
     /// Do not mirror these any more.
     Revoke(Vec<SourcePartition>),
+    /// The same, for somebody else to go on with them: their status tells when nothing of them is in flight any more.
+    Release(Vec<Arc<PartitionStatus>>),
     /// The cluster's leaders as now known.
     Metadata(Side, Arc<Metadata>),
     /// The cluster could not be asked for its leaders.

@@ -20,7 +20,7 @@ use super::limits::Limits;
 use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
 use crate::ids::{Identity, SourcePartition};
 use crate::plan::OnRefused;
-use crate::status::{FlowStatus, PartitionState};
+use crate::status::{FlowStatus, PartitionState, PartitionStatus};
 
 /// What a lane has to know of the plan.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub struct Lane {
     pub(crate) sources: BTreeMap<NodeId, SourceBroker>,
     pub(crate) targets: BTreeMap<NodeId, TargetBroker>,
     pub(crate) actions: Vec<Action>,
+    /// Partitions that are to be let go as soon as nothing of them is in flight.
+    pub(crate) releasing: Vec<Arc<PartitionStatus>>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
     refreshing: [bool; 2],
@@ -116,6 +118,7 @@ impl Lane {
             sources: BTreeMap::new(),
             targets: BTreeMap::new(),
             actions: Vec::new(),
+            releasing: Vec::new(),
             timers: BinaryHeap::new(),
             metadata: [None, None],
             refreshing: [false; 2],
@@ -140,6 +143,7 @@ impl Lane {
                 self.refresh(Side::Target);
             }
             Event::Revoke(partitions) => partitions.iter().for_each(|one| self.revoke(one)),
+            Event::Release(partitions) => self.release(partitions),
             Event::Metadata(side, metadata) => self.learn(side, metadata),
             Event::RefreshFailed(side, cause) => self.refresh_failed(side, &cause),
             Event::Link(side, node, event) => self.link_event(side, node, event),
@@ -159,6 +163,7 @@ impl Lane {
             Event::Drain => self.drain(),
         }
         self.fire_timers();
+        self.finish_releases();
     }
 
     /// Sends and fetches whatever may be now; `credit` is the free part of the memory budget in bytes.
@@ -223,7 +228,7 @@ impl Lane {
         }
     }
 
-    fn revoke(&mut self, source: &SourcePartition) {
+    pub(crate) fn revoke(&mut self, source: &SourcePartition) {
         let Some(slot) = self.slot(&source.topic, source.partition) else { return };
         if let Some(partition) = self.partition_mut(slot) {
             partition.stopped = true;

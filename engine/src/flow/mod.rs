@@ -14,6 +14,7 @@ pub mod lane;
 mod lane_deal;
 mod lane_limits;
 mod lane_recovery;
+mod lane_release;
 mod lane_replica;
 mod lane_set_aside;
 mod lane_source;

@@ -90,12 +90,34 @@ struct Kept {
 impl KeptMaps {
     /// Takes in one record; what is no record of ours is passed over.
     pub(crate) fn read(&mut self, key: &[u8], value: Option<Bytes>) {
-        let Some((partition, number)) = read_key(key) else { return };
+        self.read_where(key, value, |_| true);
+    }
+
+    /// The same, of some partitions only.
+    pub(crate) fn read_where(
+        &mut self,
+        key: &[u8],
+        value: Option<Bytes>,
+        is_wanted: impl Fn(&SourcePartition) -> bool,
+    ) {
+        let Some((partition, number)) = read_key(key).filter(|(partition, _)| is_wanted(partition)) else {
+            return;
+        };
         let blocks = self.0.entry(partition).or_default();
         match value.and_then(read_value) {
             Some(kept) => blocks.insert(number, kept),
             None => blocks.remove(&number),
         };
+    }
+
+    /// Takes out what was kept of one partition: its map, if it has a sound one.
+    pub(crate) fn take(&mut self, partition: &SourcePartition, segments_max: usize) -> Option<KeptMap> {
+        restore(self.0.remove(partition)?, segments_max)
+    }
+
+    /// How many partitions something was kept of.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The maps, each with the id of the topic it is true for and the numbers of all blocks there are of it.

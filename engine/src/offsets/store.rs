@@ -1,10 +1,11 @@
 //! Keeps a flow's offset maps on the target cluster and reads them back. What the records look like is in `snapshot`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use kmirror_protocol::client::{ClientError, Cluster, Metadata, consume, send};
+use kmirror_protocol::client::consume::ReadTo;
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, consume, send};
 use kmirror_protocol::wire::record::NewRecord;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -46,9 +47,11 @@ pub(crate) struct MapStore {
     topic: Arc<str>,
     /// The topic is known to be there.
     exists: bool,
-    /// What was read and not handed out yet.
-    read: HashMap<SourcePartition, KeptMap>,
-    /// The numbers of the blocks that the topic has.
+    /// What the topic has of partitions that are not handed out.
+    kept: KeptMaps,
+    /// How far the topic was read.
+    read: ReadTo,
+    /// The numbers of the blocks that the topic has of partitions that are handed out.
     written: HashMap<SourcePartition, Range<u64>>,
 }
 
@@ -63,20 +66,51 @@ impl MapStore {
     ) -> Result<Self, ClientError> {
         let topic: Arc<str> = plan.sync.offset_map_topic.as_str().into();
         let exists = target.topics.contains_key(&topic);
-        let read = read_maps(plan, cluster, target).await?;
-        if exists {
-            info!(flow = plan.name(), topic = &*topic, partitions = read.len(), "offset map read");
-        }
-        let written =
-            read.iter().map(|(partition, kept)| (partition.clone(), kept.numbers.clone())).collect();
         let (cluster, admin, plan) = (cluster.clone(), admin.clone(), Arc::clone(plan));
-        Ok(Self { cluster, admin, plan, topic, exists, read, written })
+        let (kept, read, written) = (KeptMaps::default(), ReadTo::new(), HashMap::new());
+        let mut store = Self { cluster, admin, plan, topic, exists, kept, read, written };
+        if exists {
+            store.refresh().await?;
+            let (flow, topic, partitions) = (store.plan.name(), &*store.topic, store.kept.len());
+            info!(flow, topic, partitions, "offset map read");
+        }
+        Ok(store)
     }
 
-    /// The map of a partition of a topic with this id, if one was kept. Each is handed out once.
+    /// Reads what others wrote since, of partitions that are not handed out here.
+    pub(crate) async fn refresh(&mut self) -> Result<(), ClientError> {
+        if !self.exists {
+            // Others may have made it.
+            let known = self.cluster.refresh(Topics::Named(vec![Arc::clone(&self.topic)])).await?;
+            self.exists = known.topics.get(&self.topic).is_some_and(|topic| topic.error.is_none());
+        }
+        if !self.exists {
+            return Ok(());
+        }
+        let Self { cluster, topic, kept, read, written, .. } = self;
+        consume::read_on(cluster, topic, READ_BYTES, read, |_, record| {
+            if let Some(key) = &record.key {
+                kept.read_where(key, record.value, |partition| !written.contains_key(partition));
+            }
+        })
+        .await
+    }
+
+    /// The map of a partition of a topic with this id, if one was kept. From now on it is ours.
     pub(crate) fn take(&mut self, partition: &SourcePartition, topic_id: Option<Uuid>) -> Option<OffsetMap> {
-        let kept = self.read.remove(partition)?;
-        is_same_topic(kept.topic_id, topic_id).then_some(kept.map)
+        let kept = self.kept.take(partition, self.plan.sync.offset_map_segments);
+        let numbers = kept.as_ref().map(|kept| kept.numbers.clone()).unwrap_or_default();
+        self.written.insert(partition.clone(), numbers);
+        kept.filter(|kept| is_same_topic(kept.topic_id, topic_id)).map(|kept| kept.map)
+    }
+
+    /// These partitions are somebody else's now. What the topic has of them is read again before any is taken again:
+    /// others write it, and of ours only what changed was read.
+    pub(crate) fn give_back(&mut self, partitions: &HashSet<SourcePartition>) {
+        self.written.retain(|partition, _| !partitions.contains(partition));
+        if !partitions.is_empty() {
+            (self.kept, self.read) = (KeptMaps::default(), ReadTo::new());
+        }
     }
 
     /// Writes down what changed of the maps since the last time.
@@ -107,6 +141,9 @@ impl MapStore {
         topic_id: Option<Uuid>,
         mut map: OffsetMap,
     ) -> Result<(), MapError> {
+        if !self.written.contains_key(partition) {
+            let _ = self.take(partition, topic_id);
+        }
         map.changes_lost(0);
         let changes = map.take_changes(topic_id);
         let records: Vec<NewRecord> =

@@ -123,7 +123,10 @@ impl Writer {
         let now = now_ms();
         let (mut looked, mut records): (Vec<(SourcePartition, Look)>, Vec<NewRecord>) =
             (Vec::new(), Vec::new());
-        for status in self.job.status.partitions() {
+        let partitions = self.job.status.partitions();
+        // What was given to another process begins anew when it comes back.
+        self.states.retain(|known, _| partitions.binary_search_by(|one| one.source.cmp(known)).is_ok());
+        for status in partitions {
             let end = status.offset_map().last_record();
             let state = self.states.entry(status.source.clone()).or_insert_with(|| {
                 let before_this_run = !status.has_moved();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ClientPlan, ClusterAlias, LimitPlan, SyncPlan};
+use super::{ClientPlan, ClusterAlias, LimitPlan, SharePlan, SyncPlan};
 use crate::filter::{ConfigPropertyFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
 
@@ -126,6 +126,8 @@ pub struct FlowPlan {
     pub sync: SyncPlan,
     /// How much it may carry; the only part that may change while it runs.
     pub limits: LimitPlan,
+    /// How processes share it.
+    pub share: SharePlan,
     /// How records are fetched.
     pub fetch: FetchPlan,
     /// How records are produced.

@@ -8,6 +8,7 @@ mod explain;
 mod flow;
 mod limits;
 pub mod loops;
+mod share;
 mod sync;
 
 use std::borrow::Borrow;
@@ -21,6 +22,7 @@ pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
 pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
 pub use limits::{LimitPlan, TopicLimit};
+pub use share::SharePlan;
 
 pub use sync::{
     AclPlan, CheckpointPlan, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan, OffsetSyncPlan,

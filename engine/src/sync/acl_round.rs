@@ -39,8 +39,8 @@ impl Round for Acls {
         let kind = (!plan.sync.acls.all_kinds).then_some(AclResource::Topic);
         let Some(at_source) = self.describe(context, source, kind, "DESCRIBE").await? else { return Ok(()) };
         let Some(at_target) = self.describe(context, target, kind, "ALTER").await? else { return Ok(()) };
-        let partitions = context.status.partitions();
-        let mirrored: BTreeSet<&str> = partitions.iter().map(|one| &*one.source.topic).collect();
+        let topics = context.status.topics();
+        let mirrored: BTreeSet<&str> = topics.keys().map(|topic| &**topic).collect();
         let translated = acls::translate(plan, &at_source, &mirrored);
         self.tell_not_copied(context, &translated);
         if plan.sync.acls.removes && self.owned.is_none() {

@@ -60,9 +60,8 @@ impl Round for Configs {
 /// the one whose settings count.
 fn mirrored_topics(context: &JobContext) -> BTreeMap<Arc<str>, Arc<str>> {
     let mut topics = BTreeMap::new();
-    for partition in context.status.partitions() {
-        let source = Arc::clone(&partition.source.topic);
-        topics.entry(Arc::clone(&partition.target_topic)).or_insert(source);
+    for (source, target) in context.status.topics() {
+        topics.entry(target).or_insert(source);
     }
     topics
 }

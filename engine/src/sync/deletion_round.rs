@@ -37,7 +37,7 @@ impl Round for Deletions {
             .iter()
             .map(|(partition, known)| (Arc::clone(&partition.topic), known.topic_id))
             .collect();
-        let running = context.status.partitions().iter().map(|one| Arc::clone(&one.source.topic)).collect();
+        let running = context.status.topics().into_keys().collect();
         let look = Look { source: &source, target: &target, mirrored: &mirrored, running: &running };
         if !progress.is_empty() && !deletions::is_credible(&look) && self.told.is_news("not credible") {
             warn!(

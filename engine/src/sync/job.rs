@@ -74,6 +74,11 @@ async fn repeat<R: Round>(context: JobContext, every: Duration, mut job: R) {
     let mut failed: Option<String> = None;
     let mut first = true;
     loop {
+        // One process of the flow does it.
+        tokio::select! {
+            () = context.stop.cancelled() => return,
+            () = context.status.leading() => {}
+        }
         let done = tokio::select! {
             () = stopped(&context, first) => return,
             done = job.round(&context) => done,

@@ -30,19 +30,37 @@ const PARTITION_BYTES: usize = 1 << 20;
 /// that nothing will ever come.
 const FRUITLESS_ROUNDS: u32 = 3;
 
-/// Reads a topic to the end it has now, and hands every record with its partition to `each`; records of one
+/// How far each partition of a topic was read.
+pub type ReadTo = BTreeMap<i32, i64>;
+
+/// Reads a topic from its beginning to the end it has now, as [`read_on`].
+///
+/// # Errors
+/// As [`read_on`].
+pub async fn read_to_end(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    max_bytes: usize,
+    each: impl FnMut(i32, Record) + Send,
+) -> Result<(), ClientError> {
+    read_on(cluster, topic, max_bytes, &mut ReadTo::new(), each).await
+}
+
+/// Reads a topic from where it was `read` to (from the beginning where that is not known) to the end it has now, which is
+/// then in `read`, and hands every record with its partition to `each`; records of one
 /// partition in order. Responses hold about `max_bytes` at most, or one batch if that is larger.
 ///
 /// # Errors
 /// [`ClientError::Topic`] if there is no such topic, [`ClientError::Partition`] for a fatal code,
 /// [`ClientError::Records`] for damaged records, [`ClientError::Deadline`] when nothing moves for too long.
-pub async fn read_to_end(
+pub async fn read_on(
     cluster: &Cluster,
     topic: &Arc<str>,
     max_bytes: usize,
+    read: &mut ReadTo,
     mut each: impl FnMut(i32, Record) + Send,
 ) -> Result<(), ClientError> {
-    let mut reading = Reading::begin(cluster, topic, max_bytes).await?;
+    let (mut reading, ends) = Reading::begin(cluster, topic, max_bytes, read).await?;
     let mut deadline = cluster.deadline();
     let mut backoff = cluster.backoff();
     while !reading.open.is_empty() {
@@ -64,6 +82,7 @@ pub async fn read_to_end(
             cluster.refresh_after(known.generation, Topics::Named(vec![Arc::clone(topic)])).await?;
         }
     }
+    *read = ends;
     Ok(())
 }
 
@@ -151,7 +170,13 @@ struct Part {
 }
 
 impl<'a> Reading<'a> {
-    async fn begin(cluster: &'a Cluster, topic: &'a Arc<str>, max_bytes: usize) -> Result<Self, ClientError> {
+    /// What there is to read, and where the partitions end.
+    async fn begin(
+        cluster: &'a Cluster,
+        topic: &'a Arc<str>,
+        max_bytes: usize,
+        read: &ReadTo,
+    ) -> Result<(Self, ReadTo), ClientError> {
         let partitions = partitions_of(cluster, topic).await?;
         let mut reading = Self {
             cluster,
@@ -163,13 +188,17 @@ impl<'a> Reading<'a> {
             fruitless: BTreeMap::new(),
         };
         let starts = reading.look_up(&partitions, OffsetSpec::Earliest).await?;
-        for (partition, end) in reading.look_up(&partitions, OffsetSpec::Latest).await? {
-            let next = starts.get(&partition).copied().unwrap_or(0);
+        let ends = reading.look_up(&partitions, OffsetSpec::Latest).await?;
+        for (&partition, &end) in &ends {
+            let start = starts.get(&partition).copied().unwrap_or(0);
+            // A topic that was made anew is shorter than what was read of the old one.
+            let known = read.get(&partition).copied().filter(|known| *known <= end);
+            let next = known.map_or(start, |known| known.max(start));
             if next < end {
                 reading.open.insert(partition, Part { next, end, committed: Committed::default() });
             }
         }
-        Ok(reading)
+        Ok((reading, ends))
     }
 
     async fn look_up(&self, partitions: &[i32], spec: OffsetSpec) -> Result<BTreeMap<i32, i64>, ClientError> {

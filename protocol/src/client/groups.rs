@@ -6,6 +6,8 @@
 mod coordinator;
 mod describe;
 mod list;
+mod member;
+mod members;
 mod offsets;
 mod share;
 
@@ -17,6 +19,8 @@ use crate::wire::error::ErrorCode;
 
 pub use describe::describe_groups;
 pub use list::list_groups;
+pub use member::{GroupMember, Joined, MemberError, Membership};
+pub use members::{ClassicGroup, ClassicMember, classic_group};
 pub use offsets::{commit_offsets, committed_offsets};
 pub use share::{set_share_starts, share_starts};
 

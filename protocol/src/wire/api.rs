@@ -54,6 +54,15 @@ apis! {
     OffsetFetch = 9, 2..=9, flexible 6;
     /// Which broker looks after a group; after many since version 4 (KIP-699).
     FindCoordinator = 10, 1..=4, flexible 3;
+    /// Joins a classic group; waits until all its members have. Version 2 is Kafka 0.11's, 4 gives out the member's id
+    /// first (KIP-394), 5 has instance ids (KIP-345).
+    JoinGroup = 11, 2..=9, flexible 6;
+    /// A member's sign of life.
+    Heartbeat = 12, 1..=4, flexible 4;
+    /// Leaves a classic group; several members at once since version 3.
+    LeaveGroup = 13, 1..=5, flexible 4;
+    /// Gives the leader's assignment to the members of a classic group.
+    SyncGroup = 14, 1..=5, flexible 4;
     /// Classic groups and who is in them. Version 6 tells groups that are not there from dead ones.
     DescribeGroups = 15, 0..=6, flexible 5;
     /// The groups a broker looks after; with states since version 4, with types since 5.

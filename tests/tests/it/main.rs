@@ -27,6 +27,7 @@ mod read_by_java;
 mod refusals;
 mod refused;
 mod rights;
+mod share;
 mod slow;
 mod source_log;
 mod takeover;

@@ -70,6 +70,9 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         .with("kmirror.sync.topic.deletions", "on")
         .with("kmirror.topic.deletion.grace.seconds", "0");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
+    let words = "not mirrored: the right READ for group src-mm2 is missing on cluster dst";
+    crate::fixture::eventually(words, || mirror.stderr().contains(words));
+    allow(&target, "GROUP", "src-mm2", &["READ"]);
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
     crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
     crate::fixture::eventually("messages about what is not", || {

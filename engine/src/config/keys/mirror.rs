@@ -310,7 +310,6 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("connector.class", Flow, CONNECTOR),
     ignored("connector.plugin.version", Flow, CONNECTOR),
     ignored("config.action.reload", Flow, CONNECTOR),
-    ignored("tasks.max", Flow, "kmirror shares its work out by itself"),
     ignored("tasks.max.enforce", Flow, "goes with tasks.max"),
     ignored("task.index", Flow, CONNECTOR),
     ignored("task.assigned.*", Flow, CONNECTOR),

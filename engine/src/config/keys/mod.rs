@@ -6,6 +6,7 @@
 mod clients;
 mod mirror;
 mod security;
+mod share;
 mod sync;
 mod worker;
 
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 pub use clients::*;
 pub use mirror::*;
 pub use security::*;
+pub use share::*;
 pub use sync::*;
 pub use worker::*;
 
@@ -181,6 +183,7 @@ static TABLE: LazyLock<Vec<&'static Opt>> = LazyLock::new(|| {
     mirror_rows()
         .chain(sync_rows())
         .chain(worker_rows())
+        .chain(share_rows())
         .chain(clients_rows())
         .chain(security_rows())
         .collect()

@@ -49,7 +49,7 @@ pub static OFFSET_STORAGE_SETTINGS: Opt = Opt::used(
 .since("2.7");
 
 const STORES: &str = "kmirror keeps neither connector configurations nor states in topics";
-const GROUP: &str = "kmirror is no Connect worker and joins no worker group";
+const GROUP: &str = "kmirror is no Connect worker; its processes share flows in a protocol of their own";
 const REST: &str = "kmirror has no REST interface in this version";
 const CONVERTERS: &str = "progress is always JSON, as MirrorMaker 2 writes it";
 const PLUGINS: &str = "kmirror loads no Java plugins";
@@ -67,11 +67,7 @@ static WITHOUT_MEANING: &[Opt] = &[
     ),
     ignored("config.storage.*", Worker, STORES),
     ignored("status.storage.*", Worker, STORES),
-    ignored("group.id", Worker, GROUP),
     ignored("connect.protocol", Worker, GROUP),
-    ignored("heartbeat.interval.ms", Worker, GROUP),
-    ignored("session.timeout.ms", Worker, GROUP),
-    ignored("rebalance.timeout.ms", Worker, GROUP),
     ignored("scheduled.rebalance.max.delay.ms", Worker, GROUP),
     ignored("worker.sync.timeout.ms", Worker, GROUP),
     ignored("worker.unsync.backoff.ms", Worker, GROUP),

@@ -9,7 +9,9 @@ use super::settings::{FlowName, flow_places, worker_places};
 use super::slot::Side;
 use crate::config::keys::{self, Opt, Role};
 use crate::config::problem::{Notice, Problem};
-use crate::plan::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
+use crate::plan::{
+    AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan, SharePlan,
+};
 use crate::policy::InternalTopicRules;
 
 /// One fetch may take this part of the memory budget: while one is written another is read, from more than one broker.
@@ -60,6 +62,7 @@ impl Reader<'_> {
                 .text_if_set(&flow_places(flow), &keys::DEAD_LETTER_TOPIC)
                 .map_or_else(|| format!("mm2-dead-letters.{}.internal", flow.source), |topic| topic.value),
             limits: self.limits(flow),
+            share: self.share(flow),
             fetch: self.fetch(consumer, buffer_bytes),
             produce: self.produce(producer),
             source_client: self.client(consumer, &label("replication-consumer")),
@@ -141,6 +144,24 @@ impl Reader<'_> {
         OnRefused {
             raises_limit: self.flow_flag(flow, &keys::RAISE_MAX_MESSAGE_BYTES),
             dead_letters: self.choice(&flow_places(flow), &keys::ON_REFUSED_RECORDS).value == "dead-letter",
+        }
+    }
+
+    fn share(&mut self, flow: &FlowName) -> SharePlan {
+        let mut millis =
+            |opt: &'static Opt| Duration::from_millis(self.int::<u64>(&worker_places(flow, opt), opt));
+        let session_timeout = millis(&keys::SESSION_TIMEOUT);
+        let heartbeat_interval = millis(&keys::HEARTBEAT_INTERVAL).min(session_timeout / 3);
+        let rebalance_timeout = millis(&keys::REBALANCE_TIMEOUT);
+        let group = self.text_if_set(&worker_places(flow, &keys::GROUP_ID), &keys::GROUP_ID);
+        let instance = self.text_if_set(&flow_places(flow), &keys::GROUP_INSTANCE_ID);
+        SharePlan {
+            group: group.map_or_else(|| format!("{}-mm2", flow.source), |group| group.value),
+            instance_id: instance.map(|instance| instance.value),
+            session_timeout,
+            heartbeat_interval,
+            rebalance_timeout,
+            members_max: Some(self.int(&flow_places(flow), &keys::TASKS_MAX)).filter(|max| *max > 0),
         }
     }
 

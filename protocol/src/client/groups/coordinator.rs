@@ -138,7 +138,7 @@ where
 }
 
 /// The broker that looks after each group, or why it is not known.
-async fn find_coordinators(
+pub(super) async fn find_coordinators(
     cluster: &Cluster,
     groups: &[Arc<str>],
 ) -> HashMap<Arc<str>, Result<NodeId, ErrorCode>> {

@@ -35,6 +35,10 @@ requests! {
     DescribeClusterRequest, DescribeCluster, DESCRIBE_CLUSTER;
     DescribeProducersRequest, DescribeProducers, DESCRIBE_PRODUCERS;
     FindCoordinatorRequest, FindCoordinator, FIND_COORDINATOR;
+    JoinGroupRequest, JoinGroup, JOIN_GROUP;
+    SyncGroupRequest, SyncGroup, SYNC_GROUP;
+    HeartbeatRequest, Heartbeat, HEARTBEAT;
+    LeaveGroupRequest, LeaveGroup, LEAVE_GROUP;
     ListGroupsRequest, ListGroups, LIST_GROUPS;
     DescribeGroupsRequest, DescribeGroups, DESCRIBE_GROUPS;
     ConsumerGroupDescribeRequest, ConsumerGroupDescribe, CONSUMER_GROUP_DESCRIBE;

@@ -120,6 +120,25 @@ pub(super) const FIND_COORDINATOR: &[Field] = &[
     structs(&[TEXT, INT32, TEXT, INT32, ERROR_CODE, TEXT]).since(4),
 ];
 
+pub(super) const JOIN_GROUP: &[Field] = &[
+    THROTTLE_TIME_MS,
+    ERROR_CODE,
+    INT32,
+    TEXT.since(7),
+    TEXT,
+    TEXT,
+    BOOL.since(9),
+    TEXT,
+    structs(&[TEXT, TEXT.since(5), BYTES]),
+];
+
+pub(super) const SYNC_GROUP: &[Field] = &[THROTTLE_TIME_MS, ERROR_CODE, TEXT.since(5), TEXT.since(5), BYTES];
+
+pub(super) const HEARTBEAT: &[Field] = &[THROTTLE_TIME_MS, ERROR_CODE];
+
+pub(super) const LEAVE_GROUP: &[Field] =
+    &[THROTTLE_TIME_MS, ERROR_CODE, structs(&[TEXT, TEXT, ERROR_CODE]).since(3)];
+
 pub(super) const LIST_GROUPS: &[Field] =
     &[THROTTLE_TIME_MS.since(1), ERROR_CODE, structs(&[TEXT, TEXT, TEXT.since(4), TEXT.since(5)])];
 

@@ -36,6 +36,10 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         ApiKey::DescribeCluster => decode_response::<DescribeClusterRequest>(version, body).is_ok(),
         ApiKey::DescribeProducers => decode_response::<DescribeProducersRequest>(version, body).is_ok(),
         ApiKey::FindCoordinator => decode_response::<FindCoordinatorRequest>(version, body).is_ok(),
+        ApiKey::JoinGroup => decode_response::<JoinGroupRequest>(version, body).is_ok(),
+        ApiKey::SyncGroup => decode_response::<SyncGroupRequest>(version, body).is_ok(),
+        ApiKey::Heartbeat => decode_response::<HeartbeatRequest>(version, body).is_ok(),
+        ApiKey::LeaveGroup => decode_response::<LeaveGroupRequest>(version, body).is_ok(),
         ApiKey::ListGroups => decode_response::<ListGroupsRequest>(version, body).is_ok(),
         ApiKey::DescribeGroups => decode_response::<DescribeGroupsRequest>(version, body).is_ok(),
         ApiKey::ConsumerGroupDescribe => {

@@ -11,6 +11,8 @@ use kafka_protocol::messages::describe_share_group_offsets_response::{
     DescribeShareGroupOffsetsResponseTopic,
 };
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
+use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -45,6 +47,55 @@ pub(super) fn find_coordinator(version: i16) -> messages::FindCoordinatorRespons
         .with_host(text("h"))
         .with_port(9092);
     response.with_coordinators(vec![coordinator.clone(), coordinator.with_error_message(Some(text("m")))])
+}
+
+pub(super) fn join_group(version: i16) -> messages::JoinGroupResponse {
+    let mut member = JoinGroupResponseMember::default()
+        .with_member_id(text("m"))
+        .with_metadata(Bytes::from_static(b"metadata"));
+    if version >= 5 {
+        member = member.with_group_instance_id(Some(text("i")));
+    }
+    let mut joined = messages::JoinGroupResponse::default()
+        .with_throttle_time_ms(1)
+        .with_generation_id(3)
+        .with_protocol_name(Some(text("p")))
+        .with_leader(text("m"))
+        .with_member_id(text("m"))
+        .with_members(vec![member]);
+    if version >= 7 {
+        joined = joined.with_protocol_type(Some(text("t")));
+    }
+    if version >= 9 {
+        joined = joined.with_skip_assignment(true);
+    }
+    joined
+}
+
+pub(super) fn sync_group(version: i16) -> messages::SyncGroupResponse {
+    let synced = messages::SyncGroupResponse::default()
+        .with_throttle_time_ms(1)
+        .with_assignment(Bytes::from_static(b"assignment"));
+    if version < 5 {
+        return synced;
+    }
+    synced.with_protocol_type(Some(text("t"))).with_protocol_name(Some(text("p")))
+}
+
+pub(super) fn heartbeat() -> messages::HeartbeatResponse {
+    messages::HeartbeatResponse::default().with_throttle_time_ms(1).with_error_code(27)
+}
+
+pub(super) fn leave_group(version: i16) -> messages::LeaveGroupResponse {
+    let left = messages::LeaveGroupResponse::default().with_throttle_time_ms(1);
+    if version < 3 {
+        return left;
+    }
+    let member = MemberResponse::default()
+        .with_member_id(text("m"))
+        .with_group_instance_id(Some(text("i")))
+        .with_error_code(25);
+    left.with_members(vec![member])
 }
 
 pub(super) fn list_groups(version: i16) -> messages::ListGroupsResponse {
