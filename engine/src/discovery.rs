@@ -121,6 +121,7 @@ impl Discovery {
 
     /// From now on partitions of these shards are handed out. Those of others, that were, are taken back and returned.
     pub(crate) fn own(&mut self, shards: Shards) -> Vec<HandedOut> {
+        self.status.set_owned(shards.clone());
         self.owned = shards;
         let mut taken = Vec::new();
         for known in self.known.values_mut() {

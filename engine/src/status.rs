@@ -15,6 +15,7 @@ use crate::flow::event::Side;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
 use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::map::{OffsetMap, Translation};
+use crate::share::shards::Shards;
 
 /// What a partition is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -307,6 +308,8 @@ pub struct FlowStatus {
     trouble: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     throttling: [Arc<Throttling>; 2],
     topics: RwLock<BTreeMap<Arc<str>, Arc<str>>>,
+    /// What this process may mirror.
+    owned: RwLock<Shards>,
     discovered: AtomicBool,
     waiting: AtomicBool,
     leads: watch::Sender<bool>,
@@ -323,6 +326,7 @@ impl FlowStatus {
             trouble: Mutex::default(),
             throttling: Default::default(),
             topics: RwLock::default(),
+            owned: RwLock::new(Shards::NONE),
             discovered: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             leads: watch::Sender::new(false),
@@ -347,6 +351,15 @@ impl FlowStatus {
     /// The source topics of the flow, whichever process mirrors them, with what they are called at the target.
     pub fn topics(&self) -> BTreeMap<Arc<str>, Arc<str>> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_owned(&self, shards: Shards) {
+        *self.owned.write().unwrap_or_else(PoisonError::into_inner) = shards;
+    }
+
+    /// Whether a partition is this process's to mirror, known or not.
+    pub(crate) fn is_ours(&self, partition: &SourcePartition) -> bool {
+        self.owned.read().unwrap_or_else(PoisonError::into_inner).has(partition)
     }
 
     pub(crate) fn set_topics(&self, topics: BTreeMap<Arc<str>, Arc<str>>) {

@@ -79,7 +79,7 @@ impl Lane {
         self.after_answer(slot);
     }
 
-    /// The source's log was truncated to `start`: goes on there when nothing is in flight any more.
+    /// The source's log was truncated to `start`, or begins there now: goes on there when nothing is in flight any more.
     pub(crate) fn begin_again(&mut self, slot: Slot, start: SourceOffset) {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.begin_again_at = Some(start);
@@ -235,6 +235,7 @@ impl Lane {
     fn is_proved(&mut self, slot: Slot) {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.unproven = None;
+        partition.recovered = true;
         let (source, next) = (partition.source.clone(), partition.ledger.acknowledged_next());
         self.actions.push(Action::Note(source, Note::Resumed(next)));
         self.resume(slot);
@@ -295,6 +296,7 @@ impl Lane {
         match result {
             Ok(identity) => {
                 partition.identity = Some(identity);
+                partition.recovered = false;
                 partition.next_sequence = 0;
                 partition.ledger.begin_sequences();
                 self.resume(slot);
@@ -308,6 +310,9 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Some(start) = partition.begin_again_at.take() {
             partition.ledger.begin_again(start);
+            if partition.needs_identity_behind_a_gap() {
+                return self.renew(slot);
+            }
         }
         partition.fetch_offset = partition.ledger.acknowledged_next();
         partition.target_side = TargetSide::Sending;

@@ -360,13 +360,20 @@ impl Lane {
         match loss {
             None => {}
             Some(Loss::Truncated { .. }) => return self.cut_off(slot, next, range.latest),
+            Some(_) if partition.needs_identity_behind_a_gap() && !partition.is_empty() => {
+                let cause = "records expired at the source; what was read before is sent first";
+                return self.hold_source(slot, cause.into(), false);
+            }
             Some(loss) => {
                 if !self.report_loss(slot, loss) {
                     return;
                 }
                 let Some(partition) = self.partition_mut(slot) else { return };
-                partition.fetch_offset = next;
                 partition.status.lower_goal(range.latest);
+                if partition.needs_identity_behind_a_gap() {
+                    return self.begin_again(slot, next);
+                }
+                partition.fetch_offset = next;
                 partition.steps.push_back(Step::Skip { reason: DropReason::Lost, next, bytes: 0 });
                 self.advance_steps(slot);
             }

@@ -227,6 +227,9 @@ pub(crate) struct Partition {
     /// What the target holds is to be found out before anything is sent: a former writer, or another one, may have put
     /// so many records there (as far as is known) that the ledger has not seen leave.
     pub(crate) unproven: Option<i32>,
+    /// Something was sent again, or by a former writer, under this identity: requests from before may still come out of
+    /// some socket.
+    pub(crate) recovered: bool,
     pub(crate) outstanding: u32,
     /// When the target last acknowledged a batch under this identity, see [`Partition::may_send`].
     pub(crate) acknowledged_at: Option<Instant>,
@@ -281,6 +284,7 @@ impl Partition {
             identity: Some(mark.identity),
             next_sequence: mark.sequence,
             unproven: None,
+            recovered: false,
             outstanding: 0,
             acknowledged_at: None,
             ledger: Ledger::new(start, mark.sequence),
@@ -376,6 +380,20 @@ impl Partition {
     pub(crate) fn mark(&self) -> Option<ProducerMark> {
         let identity = self.identity.filter(|_| self.role == Role::Whole)?;
         Some(ProducerMark { identity, sequence: self.ledger.acknowledged_sequence() })
+    }
+
+    /// Whether what comes behind a gap in the source must go under another identity.
+    ///
+    /// A request whose answer was lost may sit in the broker's socket while we go on as if its records had not left: as a
+    /// rule they leave again, with the same sequences. If they are gone from the source, other records would get those
+    /// sequences; the late request would be appended first, and taken for them.
+    pub(crate) fn needs_identity_behind_a_gap(&self) -> bool {
+        self.recovered && self.role == Role::Whole
+    }
+
+    /// Whether nothing that was fetched waits to be sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.steps.is_empty() && self.job_end.is_none()
     }
 
     /// The next batch to send, if any.

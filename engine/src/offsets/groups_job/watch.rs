@@ -167,9 +167,12 @@ impl Follower {
         }
     }
 
-    /// Somebody has a position in this partition. If it should be mirrored and is not, topics are looked at again.
+    /// Somebody has a position in this partition. If it should be mirrored here and is not, topics are looked at again.
     fn notice(&mut self, partition: &SourcePartition) {
         let JobContext { plan, status, rediscover, .. } = &self.context;
+        if !status.is_ours(partition) {
+            return;
+        }
         let is_known = status.has(partition);
         let is_wanted = |topic: &str| plan.refresh_topics.is_some() && plan.decide(topic).is_ok();
         if self.newcomers.call_for_a_look(partition, Instant::now(), is_known, is_wanted) {
