@@ -43,7 +43,7 @@ pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestam
     let last = progress.next.0 - 1;
     let topic_id = progress.topic_id.map(|id| format!(r#","topicId":"{id}""#)).unwrap_or_default();
     let epoch = progress.leader_epoch.map(|epoch| format!(r#","leaderEpoch":{epoch}"#)).unwrap_or_default();
-    let producer = progress.producer.map(producer_field).unwrap_or_default();
+    let producer = progress.producer.map(producer_fields).unwrap_or_default();
     let value = format!(r#"{{"offset":{last}{topic_id}{epoch}{producer}}}"#);
     NewRecord {
         timestamp,
@@ -53,16 +53,16 @@ pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestam
     }
 }
 
-fn producer_field(mark: ProducerMark) -> String {
+/// Plain fields: Connect takes an offset whose values are not for none at all (`OffsetUtils.validateFormat`).
+fn producer_fields(mark: ProducerMark) -> String {
     let ProducerMark { identity: Identity { producer_id, producer_epoch }, sequence } = mark;
-    format!(r#","producer":{{"id":{producer_id},"epoch":{producer_epoch},"sequence":{sequence}}}"#)
+    format!(r#","producerId":{producer_id},"producerEpoch":{producer_epoch},"sequence":{sequence}"#)
 }
 
 fn read_producer(value: &Value) -> Option<ProducerMark> {
-    let producer = value.get("producer")?;
-    let field = |name| producer.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
-    let identity =
-        Identity { producer_id: field("id")?, producer_epoch: i16::try_from(field("epoch")?).ok()? };
+    let field = |name| value.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+    let producer_epoch = i16::try_from(field("producerEpoch")?).ok()?;
+    let identity = Identity { producer_id: field("producerId")?, producer_epoch };
     Some(ProducerMark { identity, sequence: i32::try_from(field("sequence")?).ok()? })
 }
 

@@ -134,7 +134,7 @@ impl Lane {
                 self.refresh(Side::Target);
                 self.hold_target(slot, cause, false);
             }
-            Described::LastSequence(last, end) => match partition.ledger.settle(Some(last)) {
+            Described::LastSequence(last, end) => match partition.ledger.settle(Some(last), end) {
                 Resume::Ahead { sequence, records, .. } => {
                     partition.next_sequence = sequence;
                     self.recount(slot, records, end, false);
@@ -149,7 +149,7 @@ impl Lane {
                 self.judge_by_end(slot, end, false);
             }
             Described::Nothing(_) => {
-                let resume = partition.ledger.settle(None);
+                let resume = partition.ledger.settle(None, None);
                 self.resume_by(slot, resume);
             }
             Described::CannotTell(..) => {

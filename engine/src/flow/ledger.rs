@@ -291,10 +291,13 @@ impl Ledger {
     }
 
     /// Settles every outstanding stretch by what the target says it holds: `last_sequence` is the sequence of the
-    /// last record of ours in the partition (`None`: the target knows no record of this producer). Afterwards the
-    /// ledger is idle and begins again at the returned source offset.
-    pub fn settle(&mut self, last_sequence: Option<i32>) -> Resume {
+    /// last record of ours in the partition (`None`: the target knows no record of this producer), `end` where its log
+    /// ends. Afterwards the ledger is idle and begins again at the returned source offset.
+    pub fn settle(&mut self, last_sequence: Option<i32>, end: Option<TargetOffset>) -> Resume {
         let resume = self.match_sequence(last_sequence);
+        if let (Resume::Exactly { sequence, .. }, Some(end)) = (&resume, end) {
+            self.place(sequence_distance(self.acknowledged_sequence, *sequence), end);
+        }
         if matches!(resume, Resume::TargetLost { .. }) {
             // Its log is shorter than it was: offsets are assigned a second time.
             self.last_target = None;
@@ -307,6 +310,28 @@ impl Ledger {
             Resume::Uncertain { source, .. } | Resume::TargetLost { source, .. } => self.restart_at(source),
         }
         resume
+    }
+
+    /// Tells stretches where they are at the target, if the `records` that it holds of them fill its log from the record
+    /// acknowledged last (from its beginning, if they are our first) to `end`: others may write there, too.
+    fn place(&mut self, records: i64, end: TargetOffset) {
+        let begin = end.0 - records;
+        let ours = match self.last_target {
+            Some(last) => begin == last.0 + 1,
+            None => begin == 0 && self.acknowledged_sequence == 0,
+        };
+        if !ours || records == 0 {
+            return;
+        }
+        let mut next = begin;
+        for slot in self.slots.iter_mut().filter(|slot| slot.records > 0) {
+            if next >= end.0 {
+                break;
+            }
+            slot.base = Some(TargetOffset(next));
+            next += i64::from(slot.records);
+        }
+        self.last_target = Some(TargetOffset(end.0 - 1));
     }
 
     /// Forgets every outstanding stretch, none of which is proved to be at the target.
@@ -431,13 +456,36 @@ mod tests {
     #[test]
     fn settles_at_a_batch_end_inside_a_batch_and_before_the_first() {
         let (mut ledger, _) = three_batches();
-        assert_eq!(ledger.settle(Some(19)), Resume::Exactly { source: offset(120), sequence: 20 });
+        assert_eq!(ledger.settle(Some(19), None), Resume::Exactly { source: offset(120), sequence: 20 });
         let (mut ledger, _) = three_batches();
-        assert_eq!(ledger.settle(Some(14)), Resume::Exactly { source: offset(115), sequence: 15 });
+        assert_eq!(ledger.settle(Some(14), None), Resume::Exactly { source: offset(115), sequence: 15 });
         let (mut ledger, _) = three_batches();
-        assert_eq!(ledger.settle(None), Resume::Exactly { source: offset(100), sequence: 0 });
+        assert_eq!(ledger.settle(None, None), Resume::Exactly { source: offset(100), sequence: 0 });
         assert_eq!(ledger.acknowledged_next(), offset(100));
         assert!(ledger.is_idle());
+    }
+
+    #[test]
+    fn what_fills_the_log_to_its_end_has_its_place_there() {
+        let places = |ledger: &mut Ledger| -> Vec<Option<i64>> {
+            let base = |one: Settled| match one {
+                Settled::Landed(landed) => Some(landed.base.map(|base| base.0)),
+                _ => None,
+            };
+            ledger.take_settled().filter_map(base).collect()
+        };
+        let (mut ledger, tickets) = three_batches();
+        ledger.acknowledge(tickets[0], Some(TargetOffset(50))).unwrap();
+        ledger.settle(Some(24), Some(TargetOffset(75)));
+        assert_eq!(places(&mut ledger), [Some(50), Some(60), Some(70)]);
+        // Somebody else's record is there, too.
+        let (mut ledger, tickets) = three_batches();
+        ledger.acknowledge(tickets[0], Some(TargetOffset(50))).unwrap();
+        ledger.settle(Some(24), Some(TargetOffset(76)));
+        assert_eq!(places(&mut ledger), [Some(50), None, None]);
+        let (mut ledger, _) = three_batches();
+        ledger.settle(Some(29), Some(TargetOffset(30)));
+        assert_eq!(places(&mut ledger), [Some(0), Some(10), Some(20)]);
     }
 
     #[test]
@@ -453,20 +501,20 @@ mod tests {
         let ticket = ledger.send(offset(0), offset(10), 0, 10, RUNS).unwrap();
         ledger.acknowledge(ticket, None).unwrap();
         ledger.send(offset(10), offset(20), 10, 10, RUNS).unwrap();
-        assert_eq!(ledger.settle(Some(4)), Resume::TargetLost { source: offset(10), records: 5 });
+        assert_eq!(ledger.settle(Some(4), None), Resume::TargetLost { source: offset(10), records: 5 });
     }
 
     #[test]
     fn tells_a_target_that_holds_more_than_was_sent() {
         let mut ledger = Ledger::new(offset(100), 7);
         let ahead = |source, sequence, records| Resume::Ahead { source: offset(source), sequence, records };
-        assert_eq!(ledger.settle(Some(6)), Resume::Exactly { source: offset(100), sequence: 7 });
-        assert_eq!(ledger.settle(Some(11)), ahead(100, 7, 5));
+        assert_eq!(ledger.settle(Some(6), None), Resume::Exactly { source: offset(100), sequence: 7 });
+        assert_eq!(ledger.settle(Some(11), None), ahead(100, 7, 5));
         let runs = Runs::dense(offset(100));
         ledger.take_in(Landed { runs, records: 5, next: offset(106), base: None });
         assert_eq!((ledger.acknowledged_next(), ledger.acknowledged_sequence()), (offset(106), 12));
         ledger.send(offset(106), offset(110), 12, 4, RUNS).unwrap();
-        assert_eq!(ledger.settle(Some(17)), ahead(110, 16, 2));
+        assert_eq!(ledger.settle(Some(17), None), ahead(110, 16, 2));
         assert!(ledger.is_idle());
     }
 
@@ -474,7 +522,7 @@ mod tests {
     fn a_position_inside_a_batch_with_gaps_is_not_guessed() {
         let mut ledger = Ledger::new(offset(0), 0);
         ledger.send(offset(0), offset(100), 0, 10, RUNS).unwrap();
-        assert_eq!(ledger.settle(Some(3)), Resume::Uncertain { source: offset(0), duplicates: 4 });
+        assert_eq!(ledger.settle(Some(3), None), Resume::Uncertain { source: offset(0), duplicates: 4 });
     }
 
     #[test]
@@ -483,7 +531,7 @@ mod tests {
         assert_eq!(sequence_distance(0, i32::MAX), -1);
         let mut ledger = Ledger::new(offset(0), i32::MAX - 1);
         ledger.send(offset(0), offset(4), i32::MAX - 1, 4, RUNS).unwrap();
-        assert_eq!(ledger.settle(Some(1)), Resume::Exactly { source: offset(4), sequence: 2 });
+        assert_eq!(ledger.settle(Some(1), None), Resume::Exactly { source: offset(4), sequence: 2 });
     }
 
     proptest! {
@@ -531,7 +579,7 @@ mod tests {
             let appended = appended.min(total);
             let expected_sequence = if appended == 0 { start_sequence } else { add_sequence(start_sequence, appended) };
             let last = (appended > 0).then(|| add_sequence(start_sequence, appended - 1));
-            let resume = ledger.settle(last);
+            let resume = ledger.settle(last, None);
             prop_assert_eq!(resume, Resume::Exactly { source: offset(1_000 + i64::from(appended)), sequence: expected_sequence });
         }
     }

@@ -30,6 +30,8 @@ fn in_small_pieces(alias: &str, source: &KafkaCluster, target: &KafkaCluster, to
     Properties::between((alias, source), ("target", target), topic)
         .with(&format!("{alias}.consumer.max.partition.fetch.bytes"), "3000")
         .with(&format!("{alias}.consumer.fetch.max.bytes"), "5000")
+        // Tests that run at once must not share the work.
+        .with("group.id", &format!("{alias}-{topic}"))
 }
 
 fn committed_only(alias: &str, properties: &Properties) -> Properties {
