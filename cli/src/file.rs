@@ -28,7 +28,12 @@ pub(crate) fn read_plan(arguments: &FileArguments) -> anyhow::Result<Result<Plan
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn plan_or_exit(arguments: &FileArguments) -> anyhow::Result<Result<Plan, Exit>> {
-    Ok(match read_plan(arguments)? {
+    Ok(told(read_plan(arguments)?))
+}
+
+/// Tells what is to be known about a file; where it is wrong, how the process ends.
+pub(crate) fn told(read: Result<Plan, ConfigErrors>) -> Result<Plan, Exit> {
+    match read {
         Ok(plan) => {
             plan.findings.iter().for_each(tell_finding);
             Ok(plan)
@@ -38,7 +43,7 @@ pub(crate) fn plan_or_exit(arguments: &FileArguments) -> anyhow::Result<Result<P
             errors.errors.iter().for_each(|one| error!("{one}"));
             Err(exit_of(&errors))
         }
-    })
+    }
 }
 
 /// The flow of that name, enabled or not, or else all that are enabled.

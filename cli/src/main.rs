@@ -100,9 +100,10 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
 }
 
 fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
-    let reload = Reload::new(file)?;
-    match file::plan_or_exit(file)? {
-        Ok(plan) => block_on(run::run(plan, until_synced, Some(&reload))),
+    // Read once: it may be a pipe.
+    let text = file::text(file)?;
+    match file::told(file::parse(file, &text)) {
+        Ok(plan) => block_on(run::run(plan, until_synced, Some(&Reload::new(file, text)))),
         Err(exit) => Ok(exit),
     }
 }

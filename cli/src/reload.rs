@@ -17,12 +17,9 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Remembers what the file says now.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn new(file: &FileArguments) -> anyhow::Result<Self> {
-        Ok(Self { file: file.clone(), running: file::text(file)? })
+    /// Remembers what the file said.
+    pub(crate) fn new(file: &FileArguments, running: String) -> Self {
+        Self { file: file.clone(), running }
     }
 
     /// Reads the file again. One that cannot be read, or is wrong, changes nothing.
