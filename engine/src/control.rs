@@ -222,8 +222,7 @@ impl Flow {
         };
         let (identity, mut progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
         let (identity, status) = (identity.into(), || Arc::clone(&self.status));
-        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now())
-            .with_far_fetches_of(usize::try_from(self.plan.fetch.far_max_bytes).unwrap_or(0));
+        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now());
         let mut discovery = Discovery::new(Arc::clone(&self.plan), &self.clients, identity, status());
         discovery.own(share.shards.clone());
         let changes = discovery.look(&mut progress, &mut maps).await?;
@@ -300,6 +299,7 @@ impl Flow {
             fetch_max_wait: fetch.max_wait,
             fetch_min_bytes: fetch.min_bytes,
             fetch_max_bytes: bytes(fetch.max_bytes),
+            far_fetch_max_bytes: bytes(fetch.far_max_bytes),
             fetch_max_partition_bytes: bytes(fetch.max_partition_bytes),
             read_committed: fetch.isolation == Isolation::ReadCommitted,
             rack: fetch.rack.as_deref().unwrap_or_default().into(),
@@ -408,11 +408,7 @@ impl Running {
             tokio::time::sleep(RELEASE_LOOK).await;
         }
         let _ = self.events.send(Event::Revoke(sources(&partitions))).await;
-        if lease.holds() {
-            self.keep(partitions.iter().map(|(status, id)| (Arc::clone(status), *id)).collect()).await;
-            let progress = partitions.iter().map(|(status, id)| (status, *id));
-            write_progress(&self.plan, progress, &mut self.progress).await;
-        }
+        self.write_down(&partitions, lease).await;
         self.forget(&partitions);
     }
 
@@ -466,8 +462,8 @@ impl Running {
     }
 
     /// Writes down offset maps. What fails is written the next time.
-    async fn keep(&mut self, partitions: Vec<HandedOut>) {
-        let kept = self.maps.keep(partitions.into_iter()).await;
+    async fn keep(&mut self, partitions: &[HandedOut]) {
+        let kept = self.maps.keep(partitions.iter().cloned()).await;
         if let Err(error) = &kept
             && !self.maps_unkept
         {
@@ -492,15 +488,21 @@ impl Running {
         }
     }
 
+    /// Writes down how all partitions stand.
+    async fn write_progress(&mut self, lease: &Lease) {
+        let all: Vec<HandedOut> =
+            self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect();
+        self.write_down(&all, lease).await;
+    }
+
     /// Maps first: progress that is further than they are would leave positions between that nobody knows. Nothing is
     /// written when somebody else may go on already.
-    async fn write_progress(&mut self, lease: &Lease) {
+    async fn write_down(&mut self, partitions: &[HandedOut], lease: &Lease) {
         if lease.holds() {
-            self.keep(self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect())
-                .await;
+            self.keep(partitions).await;
         }
         if lease.holds() {
-            write_progress(&self.plan, self.discovery.partitions(), &mut self.progress).await;
+            write_progress(&self.plan, partitions, &mut self.progress).await;
         }
     }
 }
@@ -519,14 +521,11 @@ fn progress_of(
 }
 
 /// Writes down how far each partition is. What fails is written the next time.
-async fn write_progress(
-    plan: &FlowPlan,
-    partitions: impl Iterator<Item = (&Arc<PartitionStatus>, Option<Uuid>)>,
-    store: &mut ProgressStore,
-) {
+async fn write_progress(plan: &FlowPlan, partitions: &[HandedOut], store: &mut ProgressStore) {
     let progress = partitions
+        .iter()
         .filter(|(status, _)| status.acknowledged_next().0 > 0 && status.has_moved())
-        .map(|(status, topic_id)| progress_of(status, topic_id, status.acknowledged()))
+        .map(|(status, topic_id)| progress_of(status, *topic_id, status.acknowledged()))
         .collect();
     if let Err(error) = store.write(progress).await {
         warn!(flow = plan.name(), "{}; will be tried again", chain(&error));

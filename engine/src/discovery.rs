@@ -30,7 +30,7 @@ use crate::plan::{
     AutoOffsetReset, DeletionMode, FlowPlan, NotMirrored, OnLost, Outcome, SourceTopic, TargetChange, explain,
 };
 use crate::progress::Progress;
-use crate::rules::{RULES_BY_DEFAULT, rules_from};
+use crate::rules::rules_from;
 use crate::share::shards::Shards;
 use crate::status::{FlowStatus, PartitionState, PartitionStatus};
 use crate::sync::configs;
@@ -191,19 +191,9 @@ impl Discovery {
     fn wanted(&mut self, source: &Metadata, target: &Metadata, progress: &ProgressStore) -> Vec<Wanted> {
         let target_topics: BTreeMap<String, i32> =
             target.topics.values().map(|topic| (topic.name.to_string(), partition_count(topic))).collect();
-        let first = |topic: &Topic| SourcePartition { topic: Arc::clone(&topic.name), partition: 0 };
-        let topics: Vec<SourceTopic<'_>> = source
-            .topics
-            .values()
-            .filter(|topic| topic.error.is_none())
-            .map(|topic| SourceTopic {
-                name: &topic.name,
-                partitions: partition_count(topic),
-                internal: topic.internal,
-                mirrored_before: self.known.contains_key(&topic.name)
-                    || progress.get(&first(topic)).is_some(),
-            })
-            .collect();
+        let topics = SourceTopic::all(source, |topic| {
+            self.known.contains_key(topic) || progress.get(&SourcePartition::first_of(topic)).is_some()
+        });
         let mut wanted = Vec::new();
         for decision in explain(&self.plan, &topics, Some(&target_topics)) {
             let Some(topic) = source.topics.get(decision.source_topic.as_str()) else { continue };
@@ -392,7 +382,7 @@ impl Discovery {
         }
         let ranges = self.ranges(&new).await?;
         for topic in topics {
-            let rules = rules.get(&topic.target_topic).copied().unwrap_or(RULES_BY_DEFAULT);
+            let rules = rules.get(&topic.target_topic).copied().unwrap_or_default();
             let partitions: Vec<SourcePartition> = self.new_partitions(&topic).collect();
             for partition in partitions {
                 let Some(range) = ranges.get(&partition) else {

@@ -35,6 +35,13 @@ pub struct SourcePartition {
     pub partition: i32,
 }
 
+impl SourcePartition {
+    /// The one that every topic has.
+    pub(crate) fn first_of(topic: &Arc<str>) -> Self {
+        Self { topic: Arc::clone(topic), partition: 0 }
+    }
+}
+
 /// A producer id with its epoch, as `InitProducerId` gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {

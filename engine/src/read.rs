@@ -249,9 +249,7 @@ impl PartitionReader {
 /// Whether a batch has a record for each of its offsets. Old formats do not tell without being unpacked.
 fn is_dense(entry: &Entry) -> bool {
     match entry {
-        Entry::Batch(batch) => {
-            batch.header.next_offset() - batch.header.base_offset == i64::from(batch.header.record_count)
-        }
+        Entry::Batch(batch) => batch.header.is_dense(),
         Entry::Legacy(_) => false,
     }
 }

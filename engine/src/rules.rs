@@ -5,17 +5,6 @@ use kmirror_protocol::wire::batch::Codec;
 
 use crate::flow::rewrite::{TargetRules, TimestampRules};
 
-/// Kafka's own defaults (`max.message.bytes` 1048588, `message.timestamp.type` CreateTime).
-pub(crate) const RULES_BY_DEFAULT: TargetRules = TargetRules {
-    max_batch_bytes: 1_048_588,
-    keeps_create_time: true,
-    codec: None,
-    level: None,
-    by_key: false,
-    timestamps: None,
-    min_in_sync: 1,
-};
-
 /// What a topic's settings demand.
 pub(crate) fn rules_from(config: &[ConfigEntry]) -> TargetRules {
     let value = |name: &str| config_value(config, name);
@@ -36,15 +25,15 @@ pub(crate) fn rules_from(config: &[ConfigEntry]) -> TargetRules {
         after_ms: limit("message.timestamp.after.max.ms"),
     };
     let checked = keeps_create_time && timestamps.before_ms.min(timestamps.after_ms) < i64::MAX;
+    let number = |name| value(name).and_then(|value| value.parse().ok());
+    let default = TargetRules::default();
     TargetRules {
-        max_batch_bytes: value("max.message.bytes")
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(RULES_BY_DEFAULT.max_batch_bytes),
+        max_batch_bytes: number("max.message.bytes").unwrap_or(default.max_batch_bytes),
         keeps_create_time,
         codec,
         level,
-        by_key: false,
         timestamps: checked.then_some(timestamps),
-        min_in_sync: value("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1),
+        min_in_sync: number("min.insync.replicas").unwrap_or(default.min_in_sync),
+        ..default
     }
 }

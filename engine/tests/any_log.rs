@@ -180,15 +180,7 @@ fn compacted(all: &[NewRecord], left: &[usize], codec: Codec) -> Encoded {
 /// What arrives at the target when the log is read in fetches of so many batches each, and the map of its offsets.
 fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> (Vec<Bytes>, OffsetMap) {
     let mut map = OffsetMap::new(1 << 20);
-    let rules = TargetRules {
-        max_batch_bytes: 1 << 20,
-        keeps_create_time: true,
-        codec: None,
-        level: None,
-        by_key: false,
-        timestamps: None,
-        min_in_sync: 1,
-    };
+    let rules = TargetRules { max_batch_bytes: 1 << 20, ..TargetRules::default() };
     let shape = Shape { codec: Codec::Lz4, level: None, max_batch_bytes: 1 << 20, timestamps: None };
     let (mut position, mut sizes, mut found) = (from, fetches.iter().cycle(), Vec::new());
     while position < log.end {

@@ -31,6 +31,8 @@ pub struct LaneOptions {
     pub fetch_min_bytes: i32,
     /// `fetch.max.bytes`, bounded by the memory budget.
     pub fetch_max_bytes: usize,
+    /// What a fetch from a far broker may bring.
+    pub far_fetch_max_bytes: usize,
     /// `max.partition.fetch.bytes`.
     pub fetch_max_partition_bytes: usize,
     /// `isolation.level=read_committed`.
@@ -82,8 +84,6 @@ pub struct Lane {
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
     refreshing: [bool; 2],
     pub(crate) limits: Limits,
-    /// What a fetch from a far broker may bring; of one partition, too.
-    pub(crate) far_fetch_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +106,6 @@ impl Lane {
     /// A lane without partitions. `identity` is the producer id of all partitions until one needs its own.
     pub fn new(options: LaneOptions, identity: Identity, status: Arc<FlowStatus>, now: Instant) -> Self {
         Self {
-            far_fetch_bytes: options.fetch_max_bytes,
             options,
             status,
             identity,
@@ -124,13 +123,6 @@ impl Lane {
             refreshing: [false; 2],
             limits: Limits::default(),
         }
-    }
-
-    /// Lets a fetch bring more, or less, where the broker is far away: so many bytes.
-    #[must_use]
-    pub fn with_far_fetches_of(mut self, bytes: usize) -> Self {
-        self.far_fetch_bytes = bytes;
-        self
     }
 
     /// Changes the state by what happened.

@@ -134,13 +134,10 @@ impl Lane {
                 self.refresh(Side::Target);
                 self.hold_target(slot, cause, false);
             }
-            Described::LastSequence(last, end) => match partition.ledger.settle(Some(last), end) {
-                Resume::Ahead { sequence, records, .. } => {
-                    partition.next_sequence = sequence;
-                    self.recount(slot, records, end, false);
-                }
-                resume => self.resume_by(slot, resume),
-            },
+            Described::LastSequence(last, end) => {
+                let resume = partition.ledger.settle(Some(last), end);
+                self.resume_by(slot, resume, end);
+            }
             Described::Nothing(end) if partition.unproven.is_some() => {
                 let never_sent = partition.ledger.acknowledged_sequence() == 0;
                 self.judge_by_end(slot, end, never_sent);
@@ -150,11 +147,11 @@ impl Lane {
             }
             Described::Nothing(_) => {
                 let resume = partition.ledger.settle(None, None);
-                self.resume_by(slot, resume);
+                self.resume_by(slot, resume, None);
             }
             Described::CannotTell(..) => {
                 let resume = partition.ledger.abandon();
-                self.resume_by(slot, resume);
+                self.resume_by(slot, resume, None);
             }
         }
     }
@@ -246,10 +243,11 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.unproven = None;
         let source = partition.ledger.acknowledged_next();
-        self.resume_by(slot, Resume::Uncertain { source, duplicates });
+        self.resume_by(slot, Resume::Uncertain { source, duplicates }, None);
     }
 
-    fn resume_by(&mut self, slot: Slot, resume: Resume) {
+    /// Goes on as the ledger found; `end` is where the target's log ends, if that is known.
+    fn resume_by(&mut self, slot: Slot, resume: Resume, end: Option<TargetOffset>) {
         let Some(partition) = self.partition_mut(slot) else { return };
         let source = partition.source.clone();
         match resume {
@@ -257,8 +255,10 @@ impl Lane {
                 partition.next_sequence = sequence;
                 self.is_proved(slot);
             }
-            // Only a last sequence tells of it, see `described`.
-            Resume::Ahead { .. } => {}
+            Resume::Ahead { sequence, records, .. } => {
+                partition.next_sequence = sequence;
+                self.recount(slot, records, end, false);
+            }
             Resume::Uncertain { duplicates, .. } => {
                 if duplicates > 0 {
                     self.status.counters.add_possible_duplicates(duplicates.unsigned_abs());

@@ -80,7 +80,8 @@ impl Lane {
                 starved = true;
                 continue;
             }
-            let most = if broker.distance.is_far() { self.far_fetch_bytes } else { options.fetch_max_bytes };
+            let most =
+                if broker.distance.is_far() { options.far_fetch_max_bytes } else { options.fetch_max_bytes };
             // Not the last of it: room for an answer is rounded up, and one that has to wait for memory waits long.
             let wanted = most.min(credit - credit / 8);
             let (bytes, reserved) = self.limits.reserve(wanted, sharers, self.now);
@@ -159,7 +160,8 @@ impl Lane {
         }
         let max_bytes = if broker.distance.is_far() {
             // Each gets its share: with one that took all, the others would have nothing to send.
-            (self.far_fetch_bytes / broker.members.max(1)).max(self.options.fetch_max_partition_bytes)
+            (self.options.far_fetch_max_bytes / broker.members.max(1))
+                .max(self.options.fetch_max_partition_bytes)
         } else {
             self.options.fetch_max_partition_bytes
         };

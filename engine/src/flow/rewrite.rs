@@ -165,6 +165,21 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Kafka's own defaults (`max.message.bytes` 1048588, `message.timestamp.type` CreateTime).
+impl Default for TargetRules {
+    fn default() -> Self {
+        Self {
+            max_batch_bytes: 1_048_588,
+            keeps_create_time: true,
+            codec: None,
+            level: None,
+            by_key: false,
+            timestamps: None,
+            min_in_sync: 1,
+        }
+    }
+}
+
 impl TargetRules {
     /// Why the target does not take a batch of one record; `untimely` as the re-encoder found.
     pub fn refuses(&self, header: &BatchHeader, untimely: bool) -> Option<Refused> {

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
+
+use kmirror_protocol::client::Metadata;
 
 use super::FlowPlan;
 use crate::config::origin::Origin;
@@ -19,6 +22,20 @@ pub struct SourceTopic<'a> {
     pub internal: bool,
     /// The flow has mirrored it before: there is progress for it.
     pub mirrored_before: bool,
+}
+
+impl<'a> SourceTopic<'a> {
+    /// The topics of a source that can be described; `mirrored_before` says it of a name.
+    pub(crate) fn all(at_source: &'a Metadata, mirrored_before: impl Fn(&Arc<str>) -> bool) -> Vec<Self> {
+        let described = at_source.topics.values().filter(|topic| topic.error.is_none());
+        let topics = described.map(|topic| Self {
+            name: &topic.name,
+            partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+            internal: topic.internal,
+            mirrored_before: mirrored_before(&topic.name),
+        });
+        topics.collect()
+    }
 }
 
 /// What becomes of one topic.

@@ -1,12 +1,11 @@
 //! Who mirrors what of a flow, as its clusters tell: the group's members, each partition's owner, progress and lag. Works
 //! from anywhere, whether a mirror runs or not, and writes nothing. Progress is as old as `offset.flush.interval.ms` says.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kmirror_protocol::client::groups::{ClassicGroup, classic_group};
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
-use kmirror_protocol::client::{ClientError, Cluster, Metadata};
+use kmirror_protocol::client::{ClientError, Metadata};
 use thiserror::Error;
 
 use super::PROTOCOL_TYPE;
@@ -114,9 +113,10 @@ pub async fn look(plan: &FlowPlan) -> Result<FlowView, ViewError> {
     let (described, progress) = (described?, progress?);
     let mut members = members(&described);
     let mut partitions = partitions(plan, &at_source, &progress);
-    let ends = ends(&source, &partitions).await?;
+    let places = partitions.iter().map(|one| place(&one.source));
+    let ends = offsets::known_offsets(&source, places, OffsetSpec::Latest).await?;
     for partition in &mut partitions {
-        partition.end = ends.get(&partition.source).copied();
+        partition.end = ends.get(&place(&partition.source)).map(|end| SourceOffset(end.offset));
         let shard = shard_of(&partition.source);
         partition.owner = members.iter().position(|member| member.shards.contains(shard));
         if let Some(member) = partition.owner.and_then(|owner| members.get_mut(owner)) {
@@ -126,6 +126,10 @@ pub async fn look(plan: &FlowPlan) -> Result<FlowView, ViewError> {
     let (is_moving, protocol_type) = (!described.is_stable && !members.is_empty(), described.protocol_type);
     let protocol_type = if members.is_empty() { "".into() } else { protocol_type };
     Ok(FlowView { group, protocol_type, is_moving, members, partitions })
+}
+
+fn place(partition: &SourcePartition) -> (Arc<str>, i32) {
+    (Arc::clone(&partition.topic), partition.partition)
 }
 
 fn members(group: &ClassicGroup) -> Vec<MemberView> {
@@ -151,18 +155,8 @@ fn members(group: &ClassicGroup) -> Vec<MemberView> {
 
 /// The partitions the flow mirrors.
 fn partitions(plan: &FlowPlan, at_source: &Metadata, progress: &WrittenProgress) -> Vec<PartitionView> {
-    let first = |topic: &Arc<str>| SourcePartition { topic: Arc::clone(topic), partition: 0 };
-    let topics: Vec<SourceTopic<'_>> = at_source
-        .topics
-        .values()
-        .filter(|topic| topic.error.is_none())
-        .map(|topic| SourceTopic {
-            name: &topic.name,
-            partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
-            internal: topic.internal,
-            mirrored_before: progress.contains_key(&first(&topic.name)),
-        })
-        .collect();
+    let topics =
+        SourceTopic::all(at_source, |topic| progress.contains_key(&SourcePartition::first_of(topic)));
     let mut partitions = Vec::new();
     for decision in explain(plan, &topics, None) {
         let Some(topic) = at_source.topics.get(decision.source_topic.as_str()) else { continue };
@@ -182,19 +176,4 @@ fn partitions(plan: &FlowPlan, at_source: &Metadata, progress: &WrittenProgress)
     }
     partitions.sort_by(|one, other| one.source.cmp(&other.source));
     partitions
-}
-
-async fn ends(
-    source: &Cluster,
-    partitions: &[PartitionView],
-) -> Result<HashMap<SourcePartition, SourceOffset>, ClientError> {
-    let asked: Vec<_> = partitions
-        .iter()
-        .map(|one| (Arc::clone(&one.source.topic), one.source.partition, OffsetSpec::Latest))
-        .collect();
-    let answers = offsets::list_offsets(source, &asked).await?;
-    let known = answers.into_iter().filter_map(|((topic, partition), answer)| {
-        Some((SourcePartition { topic, partition }, SourceOffset(answer.ok()?.offset)))
-    });
-    Ok(known.collect())
 }

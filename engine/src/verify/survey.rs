@@ -116,18 +116,9 @@ impl Survey<'_> {
     /// The topics that the flow mirrors and that were asked for, with their names at the target, and whether others
     /// have the same name there.
     fn topics(&self, at_source: &Metadata) -> Vec<(Arc<str>, Arc<str>, bool)> {
-        let first = |topic: &Arc<str>| SourcePartition { topic: Arc::clone(topic), partition: 0 };
-        let topics: Vec<SourceTopic<'_>> = at_source
-            .topics
-            .values()
-            .filter(|topic| topic.error.is_none())
-            .map(|topic| SourceTopic {
-                name: &topic.name,
-                partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
-                internal: topic.internal,
-                mirrored_before: self.progress.contains_key(&first(&topic.name)),
-            })
-            .collect();
+        let topics = SourceTopic::all(at_source, |topic| {
+            self.progress.contains_key(&SourcePartition::first_of(topic))
+        });
         let asked_for = |name: &str| self.options.topics.as_ref().is_none_or(|topics| topics.matches(name));
         let pairs: Vec<(Arc<str>, Arc<str>)> = explain(self.plan, &topics, None)
             .into_iter()

@@ -31,15 +31,6 @@ use crate::world::{SOURCE_TOPIC, TARGET_TOPIC, What, World};
 const FLUSH: Duration = Duration::from_secs(2);
 /// How long a mirror that is to stop waits for what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
-const RULES: TargetRules = TargetRules {
-    max_batch_bytes: 1 << 20,
-    keeps_create_time: true,
-    codec: None,
-    level: None,
-    by_key: false,
-    timestamps: None,
-    min_in_sync: 1,
-};
 
 /// A question to a cluster beside the data path.
 pub(crate) enum Inquiry {
@@ -144,7 +135,7 @@ impl World {
             target_topic: TARGET_TOPIC.into(),
             start,
             former,
-            rules: RULES,
+            rules: TargetRules { max_batch_bytes: 1 << 20, ..TargetRules::default() },
             deal_to: None,
             shared_target: false,
             status,

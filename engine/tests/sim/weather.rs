@@ -102,10 +102,12 @@ impl Weather {
 
 fn options(dice: &mut Dice) -> LaneOptions {
     let fetch_max_partition_bytes = dice.pick(&[1 << 10, 16 << 10, 256 << 10]);
+    let fetch_max_bytes = dice.pick(&[4 << 10, 64 << 10, 1 << 20]);
     LaneOptions {
         fetch_max_wait: Duration::from_millis(500),
         fetch_min_bytes: 1,
-        fetch_max_bytes: dice.pick(&[4 << 10, 64 << 10, 1 << 20]),
+        fetch_max_bytes,
+        far_fetch_max_bytes: fetch_max_bytes,
         fetch_max_partition_bytes,
         read_committed: dice.chance(400),
         rack: Arc::from(""),
