@@ -18,15 +18,21 @@ ON_TOPIC = 1  # ConfigSource of a setting made on the topic itself
 def create(admin, name, partitions, replicas, *configs):
     settings = dict(pair.split("=", 1) for pair in configs)
     topic = NewTopic(name, int(partitions), int(replicas), config=settings)
-    try:
-        admin.create_topics([topic])[name].result(30)
-    except KafkaException as error:
-        # librdkafka dropped the broker it was asking, having learnt the cluster's own list: nobody knows what became
-        # of the request.
-        if error.args[0].code() != KafkaError._DESTROY_BROKER:
-            raise
-        if name not in topic_list(admin):
+    existed = name in topic_list(admin)
+    for last_try in (False, True):
+        try:
             admin.create_topics([topic])[name].result(30)
+            break
+        except KafkaException as error:
+            code = error.args[0].code()
+            # A broker that hands the request on asks the controller again when the answer is late: then the first
+            # time made it.
+            if code == KafkaError.TOPIC_ALREADY_EXISTS and not existed:
+                break
+            # librdkafka dropped the broker it was asking, having learnt the cluster's own list: nobody knows what
+            # became of the request.
+            if code != KafkaError._DESTROY_BROKER or last_try:
+                raise
     # A topic is made before every broker knows it.
     wait(lambda: len(topic_list(admin).get(name, [])) == int(partitions), f"{name} did not appear")
 

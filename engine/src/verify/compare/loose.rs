@@ -197,19 +197,27 @@ impl LooseRecords {
         });
     }
 
+    /// Remembers a record by its key, for what may supersede it.
     fn watch(&mut self, which: Which, place: Place, print: &Print) {
         if !print.has_key {
             return;
         }
-        match which {
-            Which::Source if self.rules.target_compacts => {
-                self.missing_by_key.entry(print.key).or_default().push(place);
+        let by_key = match which {
+            Which::Source if self.rules.target_compacts => &mut self.missing_by_key,
+            Which::Target if self.rules.source_compacts => &mut self.extra_by_key,
+            _ => return,
+        };
+        let places = by_key.entry(print.key).or_default();
+        if print.is_tombstone {
+            // A cleaner removes a tombstone, too, some time after what it stands for: then the other side has nothing
+            // of the key left that could supersede these.
+            for earlier in places.drain(..) {
+                if let Some(loose) = loose_at(&mut self.gaps, self.first, which, earlier) {
+                    loose.superseded = true;
+                }
             }
-            Which::Target if self.rules.source_compacts => {
-                self.extra_by_key.entry(print.key).or_default().push(place);
-            }
-            _ => {}
         }
+        places.push(place);
     }
 
     /// Decides about all that is set aside. `at_the_end`: see [`Self::decide_oldest`].

@@ -287,6 +287,29 @@ fn what_a_cleaner_removed_is_not_missing() {
 }
 
 #[test]
+fn a_cleaner_removes_tombstones_and_all_they_stand_for() {
+    let deleted = |number: usize| NewRecord {
+        key: Some(Bytes::from(format!("{}", number % 10))),
+        value: (number < 90).then(|| Bytes::from("value")),
+        ..record(number)
+    };
+    let whole = dense((0..100).map(deleted));
+    // Of the keys 0 to 4 nothing is left, of the others the tombstones.
+    let cleaned = &whole[95..];
+    let options = Options { source_compacts: true, ..Options::strict() };
+    let outcome = compare(options, plain(cleaned), plain(&whole), 3);
+    assert_eq!((outcome.counts.compacted, outcome.counts.differences()), (95, 0), "{outcome:?}");
+    let options = Options { target_compacts: true, ..Options::strict() };
+    let outcome = compare(options, plain(&whole), plain(cleaned), 3);
+    assert_eq!((outcome.counts.compacted, outcome.counts.differences()), (95, 0), "{outcome:?}");
+    // What came behind its tombstone would still be there.
+    let mut revived = whole.clone();
+    revived.push((100, NewRecord { key: Some(Bytes::from("0")), ..record(100) }));
+    let outcome = compare(options, plain(&revived), plain(cleaned), 3);
+    assert_eq!((outcome.counts.missing, outcome.counts.differences()), (1, 1), "{outcome:?}");
+}
+
+#[test]
 fn a_cleaner_is_no_excuse_for_altered_records() {
     let keyed =
         |number: usize| NewRecord { key: Some(Bytes::from(format!("{}", number % 10))), ..record(number) };
