@@ -14,7 +14,8 @@ use kmirror_protocol::wire::crc;
 use kmirror_protocol::wire::record::{Limits, NewRecord, build_batch};
 use kmirror_protocol::wire::reencode::{Reencoder, Shape};
 
-const STAMP: Stamp = Stamp { producer_id: 4711, producer_epoch: 3, base_sequence: 1_000_000 };
+const STAMP: Stamp =
+    Stamp { producer_id: 4711, producer_epoch: 3, base_sequence: 1_000_000, transactional: false };
 const LIMITS: Limits = Limits { max_decompressed_bytes: 64 << 20 };
 
 /// Records of `len` bytes of something like JSON.

@@ -139,7 +139,7 @@ pub fn start(peer: Peer, programs: &Programs, job: &Job<'_>, directory: &Path) -
             // Tuned for throughput where that is measured; for latency it is quicker as it comes.
             let flow = flow(peer, job);
             fs::write(&file, if job.records > 0 { tuned(&flow, peer, job) } else { flow })?;
-            java::mirror_maker_2(Version::V3_9_1, &file, 2048, directory)
+            java::mirror_maker_2(Version::V3_9_1, &file, &java::server_flags(2048), directory)
         }
         Peer::MirrorMaker1 => start_mirror_maker_1(job, directory),
         Peer::Librdkafka => relay(peer, &programs.librdkafka, job, directory),

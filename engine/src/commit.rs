@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kmirror_protocol::client::consume::ReadTo;
-use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin, consume, send};
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, admin, consume};
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::murmur2;
 use kmirror_protocol::wire::record::NewRecord;
@@ -15,6 +15,7 @@ use crate::clock::now_ms;
 use crate::ids::SourcePartition;
 use crate::plan::FlowPlan;
 use crate::progress::{self, Progress, Read};
+use crate::transaction::{InternalWriter, Transaction};
 
 /// Responses while progress is read hold about this much.
 const READ_BYTES: usize = 1 << 20;
@@ -66,6 +67,7 @@ pub(crate) enum ProgressError {
 /// One flow's progress topic, and what was written to it last.
 pub(crate) struct ProgressStore {
     cluster: Cluster,
+    writer: InternalWriter,
     alias: Arc<str>,
     connector: String,
     topic: Arc<str>,
@@ -80,6 +82,7 @@ impl ProgressStore {
     pub(crate) async fn open(
         plan: &FlowPlan,
         cluster: &Cluster,
+        transaction: Option<&Arc<Transaction>>,
         admin: &Cluster,
         target: &Metadata,
     ) -> Result<Self, ProgressError> {
@@ -95,7 +98,32 @@ impl ProgressStore {
         }
         let partitions = partition_count(cluster, &topic).await?;
         let (alias, connector) = (plan.source.shared(), plan.connector_name.clone());
-        Ok(Self { cluster: cluster.clone(), alias, connector, topic, partitions, written, read })
+        let writer = InternalWriter { cluster: cluster.clone(), transaction: transaction.cloned() };
+        Ok(Self { cluster: cluster.clone(), writer, alias, connector, topic, partitions, written, read })
+    }
+
+    /// Waits until nothing in the topic belongs to a transaction that is not decided.
+    pub(crate) async fn is_decided(&self) -> Result<(), ClientError> {
+        consume::wait_until_decided(&self.cluster, &self.topic).await
+    }
+
+    /// The transactional ids under which partitions were written last.
+    pub(crate) fn transactional_ids<'a>(
+        &'a self,
+        is_ours: impl Fn(&SourcePartition) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        let ours = self.written.values().filter(move |one| is_ours(&one.partition));
+        ours.filter_map(|one| one.transactional_id.as_ref())
+    }
+
+    /// The one it is written under from now on, if any.
+    pub(crate) fn transactional_id(&self) -> Option<Arc<str>> {
+        self.writer.transaction.as_ref().map(|transaction| Arc::clone(transaction.name()))
+    }
+
+    /// The topic.
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
     }
 
     /// Reads what others wrote since.
@@ -110,18 +138,37 @@ impl ProgressStore {
 
     /// Writes down what changed since the last time.
     pub(crate) async fn write(&mut self, progress: Vec<Progress>) -> Result<(), ProgressError> {
+        let writer = self.writer.clone();
+        self.write_as(&writer, progress).await
+    }
+
+    /// The same, beside any transaction.
+    pub(crate) async fn claim(&mut self, progress: Vec<Progress>) -> Result<(), ProgressError> {
+        let writer = InternalWriter { transaction: None, ..self.writer.clone() };
+        self.write_as(&writer, progress).await
+    }
+
+    async fn write_as(
+        &mut self,
+        writer: &InternalWriter,
+        progress: Vec<Progress>,
+    ) -> Result<(), ProgressError> {
         let changed = |one: &Progress| self.get(&one.partition) != Some(one);
         let changed: Vec<Progress> = progress.into_iter().filter(changed).collect();
         for chunk in changed.chunks(RECORDS_PER_WRITE) {
-            self.write_chunk(chunk).await?;
+            self.write_chunk(writer, chunk).await?;
         }
         Ok(())
     }
 
-    async fn write_chunk(&mut self, chunk: &[Progress]) -> Result<(), ProgressError> {
+    async fn write_chunk(
+        &mut self,
+        writer: &InternalWriter,
+        chunk: &[Progress],
+    ) -> Result<(), ProgressError> {
         let now = now_ms();
         let records = chunk.iter().map(|one| progress::record(&self.connector, &self.alias, one, now));
-        send_by_key(&self.cluster, &self.topic, self.partitions, records)
+        send_by_key(writer, &self.topic, self.partitions, records)
             .await
             .map_err(|source| ProgressError::Write { topic: self.topic.to_string(), source })?;
         debug!(topic = &*self.topic, partitions = chunk.len(), "progress written");
@@ -144,7 +191,8 @@ pub(crate) async fn remove_progress(
         let key = progress::key(&plan.connector_name, plan.source.as_str(), partition);
         NewRecord { timestamp: now, key: Some(key), value: None, headers: Vec::new() }
     });
-    send_by_key(cluster, &topic, partition_count(cluster, &topic).await?, removed).await
+    let writer = InternalWriter { cluster: cluster.clone(), transaction: None };
+    send_by_key(&writer, &topic, partition_count(cluster, &topic).await?, removed).await
 }
 
 async fn partition_count(cluster: &Cluster, topic: &Arc<str>) -> Result<u32, ClientError> {
@@ -155,7 +203,7 @@ async fn partition_count(cluster: &Cluster, topic: &Arc<str>) -> Result<u32, Cli
 
 /// Each record goes where Kafka Connect's producer puts its key.
 async fn send_by_key(
-    cluster: &Cluster,
+    writer: &InternalWriter,
     topic: &Arc<str>,
     partitions: u32,
     records: impl Iterator<Item = NewRecord>,
@@ -166,7 +214,7 @@ async fn send_by_key(
         let partition = murmur2::partition_for_key(key, partitions);
         by_partition.entry(i32::try_from(partition).unwrap_or(0)).or_default().push(record);
     }
-    send::send_records(cluster, topic, by_partition.into_iter().collect()).await
+    writer.write(topic, by_partition.into_iter().collect()).await
 }
 
 /// How far each partition is mirrored.

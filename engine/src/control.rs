@@ -2,10 +2,12 @@
 //! discovers, mirrors; and keeps all that going while the lane moves records.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kmirror_protocol::client::{ClientError, Topics, txn};
+use kmirror_protocol::client::{ClientError, Metadata, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
@@ -16,22 +18,23 @@ use uuid::Uuid;
 
 use crate::clients::Clients;
 use crate::commit::{ProgressError, ProgressStore};
-use crate::discovery::{Discovery, HandedOut};
+use crate::discovery::Discovery;
 use crate::error::chain;
-use crate::flow::drive::{Claim, Driver, EVENTS_MAX, Surroundings};
+use crate::flow::drive::{Driver, EVENTS_MAX, Surroundings};
 use crate::flow::event::Event;
 use crate::flow::lane::{Lane, LaneOptions};
+use crate::flow::lane_transaction::TransactionOptions;
 use crate::flow::workers::Workers;
-use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
+use crate::ids::Identity;
 use crate::jobs::{JobContext, Jobs};
 use crate::offsets::store::MapStore;
 use crate::plan::{ClusterAlias, FlowPlan, Isolation, LimitPlan, OnLost, Plan, loops};
-use crate::progress::Progress;
-use crate::share::lease::Lease;
+use crate::running::{Ended, LOOK_PAUSE_MIN, Running, Transacting, end_former};
 use crate::share::membership::{Membership, Share};
 use crate::share::meter::Meter;
 use crate::share::shards::Shards;
-use crate::status::{FlowStatus, PartitionStatus};
+use crate::status::FlowStatus;
+use crate::transaction::Transaction;
 
 /// Why a flow must not run. It is not retried: a person has to decide.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -130,23 +133,12 @@ pub(crate) struct Shared {
 
 /// The pause between attempts to start a flow, at most.
 const START_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The pause between two looks at the topics when something calls for one, at least.
-const LOOK_PAUSE_MIN: Duration = Duration::from_secs(1);
-/// The same at most, when what is missing stays missing.
-const LOOK_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// How often progress and offset maps are written down at the least: commands that run beside the mirror read them, and
-/// after a crash so much is read again to find out how far it came.
-const KEEP_EVERY: Duration = Duration::from_secs(5);
-/// Claims that wait at most.
-const CLAIMS_MAX: usize = 64;
-
 /// A share that takes longer is waited for.
 const SHARE_SOON: Duration = Duration::from_secs(1);
-/// How long partitions that go to another process may take until nothing of them is in flight.
-const RELEASE_WITHIN: Duration = Duration::from_secs(30);
-/// How often that is looked at.
-const RELEASE_LOOK: Duration = Duration::from_millis(5);
+/// Claims that wait at most.
+const CLAIMS_MAX: usize = 64;
+/// What a lane says of a transaction before the flow has heard it.
+const SAYINGS_MAX: usize = 16;
 
 /// One flow that is to run.
 pub(crate) struct Flow {
@@ -172,17 +164,25 @@ impl Flow {
 
     async fn run_as(&self, member: &mut Membership) -> Result<(), Refusal> {
         let trouble: Arc<str> = self.plan.name().into();
-        let mut pause = self.plan.source_client.retry_backoff;
+        let first_pause = self.plan.source_client.retry_backoff;
+        let mut pause = first_pause;
+        // Kept over all attempts: who takes it again ends what it left open itself.
+        let transactional_id = self.transactional_id();
         loop {
             let started = tokio::select! {
                 () = self.shared.stop.cancelled() => return Ok(()),
-                started = self.start(member) => started,
+                started = self.start(member, &transactional_id) => started,
             };
             match started {
                 Ok(running) => {
                     self.status.set_trouble(&trouble, None);
-                    running.run(member).await;
-                    return Ok(());
+                    match running.run(member).await {
+                        Ended::Stopped => return Ok(()),
+                        Ended::Aborted(cause) => {
+                            warn!(flow = &*trouble, "a transaction is aborted, and written again: {cause}");
+                            pause = first_pause;
+                        }
+                    }
                 }
                 Err(StartError::Refused(refusal)) => return Err(refusal),
                 Err(error) => {
@@ -198,8 +198,30 @@ impl Flow {
         }
     }
 
+    /// A transactional id that no other process has.
+    fn transactional_id(&self) -> String {
+        let share = &self.plan.share;
+        // The standard library seeds its hashers at random.
+        let random = || RandomState::new().hash_one(0u8);
+        let unique = || Uuid::from_u64_pair(random(), random()).to_string();
+        let instance = share.instance_id.clone().unwrap_or_else(unique);
+        format!("{}-{instance}", share.group)
+    }
+
+    /// As whom new partitions are written.
+    async fn identity(&self, id: &str) -> Result<(Identity, Option<Arc<Transaction>>), StartError> {
+        let target = &self.clients.target;
+        match &self.plan.transactions {
+            None => Ok((txn::init_producer_id(target).await?.into(), None)),
+            Some(plan) => {
+                let transaction = Transaction::begin(target, id, plan.timeout).await?;
+                Ok((transaction.identity(), Some(Arc::new(transaction))))
+            }
+        }
+    }
+
     /// Joins, and takes up what this process may run.
-    async fn start(&self, member: &mut Membership) -> Result<Running, StartError> {
+    async fn start(&self, member: &mut Membership, id: &str) -> Result<Running, StartError> {
         let Clients { source, target, source_admin, target_admin } = &self.clients;
         let (source_metadata, target_metadata) =
             tokio::try_join!(source_admin.refresh(Topics::None), target_admin.refresh(Topics::All))?;
@@ -211,24 +233,19 @@ impl Flow {
         )?;
         // Only now, when nobody else writes what is ours, is read how far it was mirrored.
         let share = self.wait_for_share(member).await;
-        let identity = async { Ok::<_, StartError>(txn::init_producer_id(target).await?) };
-        let progress = async {
-            Ok::<_, StartError>(
-                ProgressStore::open(&self.plan, target, target_admin, &target_metadata).await?,
-            )
-        };
-        let maps = async {
-            Ok::<_, StartError>(MapStore::open(&self.plan, target, target_admin, &target_metadata).await?)
-        };
-        let (identity, mut progress, mut maps) = tokio::try_join!(identity, progress, maps)?;
-        let (identity, status) = (identity.into(), || Arc::clone(&self.status));
-        let lane = Lane::new(self.lane_options(), identity, status(), std::time::Instant::now());
+        let (identity, mut progress, mut maps, transaction) =
+            self.former_work(id, &target_metadata, &share.shards).await?;
+        let status = || Arc::clone(&self.status);
+        let options = self.lane_options(transaction.as_ref());
+        let lane = Lane::new(options, identity, status(), std::time::Instant::now());
         let mut discovery = Discovery::new(Arc::clone(&self.plan), &self.clients, identity, status());
         discovery.own(share.shards.clone());
         let changes = discovery.look(&mut progress, &mut maps).await?;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let (claims, claimed) = mpsc::channel(CLAIMS_MAX);
+        let (says, said) = mpsc::channel(SAYINGS_MAX);
         let rediscover = Arc::new(Notify::new());
+        let stop = self.shared.stop.child_token();
         let around = Surroundings {
             source: source.clone(),
             target: target.clone(),
@@ -239,7 +256,9 @@ impl Flow {
             rediscover: Arc::clone(&rediscover),
             workers: Arc::clone(&self.shared.workers),
             lease: Arc::clone(&member.lease),
-            stop: self.shared.stop.clone(),
+            stop: stop.clone(),
+            transaction: transaction.clone(),
+            says,
             limits: self.limits.clone(),
         };
         // The queue is empty and has room for this one.
@@ -255,7 +274,7 @@ impl Flow {
             clients: self.clients.clone(),
             status: Arc::clone(&self.status),
             rediscover: Arc::clone(&rediscover),
-            stop: self.shared.stop.clone(),
+            stop: stop.clone(),
             drained: drained.clone(),
         });
         member.has(share.shards, Vec::new());
@@ -265,11 +284,16 @@ impl Flow {
             losses: share.losses,
             unread: false,
             meter: Meter::new(Instant::now()),
-            stop: self.shared.stop.clone(),
+            stop,
+            target: target.clone(),
             discovery,
             progress,
             maps,
             maps_unkept: false,
+            transacting: transaction
+                .zip(self.plan.transactions.clone())
+                .map(|(transaction, plan)| Transacting { transaction, plan, says: said }),
+            letting_go: Vec::new(),
             events: sender,
             claims: claimed,
             rediscover,
@@ -279,6 +303,38 @@ impl Flow {
             looked: Instant::now(),
             pause: LOOK_PAUSE_MIN,
         })
+    }
+
+    /// As whom to write, and what others wrote before: asked all at once unless their transactions have to end first.
+    async fn former_work(
+        &self,
+        id: &str,
+        target_metadata: &Metadata,
+        shards: &Shards,
+    ) -> Result<(Identity, ProgressStore, MapStore, Option<Arc<Transaction>>), StartError> {
+        let Clients { target, target_admin, .. } = &self.clients;
+        let plan = &self.plan;
+        let open = async |transaction: Option<&Arc<Transaction>>| {
+            let progress = async {
+                let opened = ProgressStore::open(plan, target, transaction, target_admin, target_metadata);
+                Ok::<_, StartError>(opened.await?)
+            };
+            let maps =
+                async { Ok(MapStore::open(plan, target, transaction, target_admin, target_metadata).await?) };
+            tokio::try_join!(progress, maps)
+        };
+        if plan.transactions.is_none() {
+            let ((identity, _), (mut progress, mut maps)) = tokio::try_join!(self.identity(id), open(None))?;
+            end_former(plan, target, (&mut progress, &maps), None, |one| shards.has(one)).await?;
+            maps.refresh().await?;
+            return Ok((identity, progress, maps, None));
+        }
+        let (identity, transaction) = self.identity(id).await?;
+        let (mut progress, mut maps) = open(transaction.as_ref()).await?;
+        let own = transaction.as_ref().map(|one| one.name());
+        end_former(plan, target, (&mut progress, &maps), own, |one| shards.has(one)).await?;
+        maps.refresh().await?;
+        Ok((identity, progress, maps, transaction))
     }
 
     /// Both clusters answer: from here on it is others that are waited for, if anything is.
@@ -292,7 +348,7 @@ impl Flow {
         share
     }
 
-    fn lane_options(&self) -> LaneOptions {
+    fn lane_options(&self, transaction: Option<&Arc<Transaction>>) -> LaneOptions {
         let (fetch, produce) = (&self.plan.fetch, &self.plan.produce);
         let bytes = |value: i32| usize::try_from(value).unwrap_or(0);
         LaneOptions {
@@ -311,223 +367,13 @@ impl Flow {
             retry_backoff_max: self.plan.target_client.retry_backoff_max,
             stop_on_lost_records: self.plan.on_lost_records == OnLost::StopPartition,
             on_refused: self.plan.on_refused,
-        }
-    }
-}
-
-/// A flow that started.
-struct Running {
-    plan: Arc<FlowPlan>,
-    status: Arc<FlowStatus>,
-    /// How often everything was taken away, see [`Share`](crate::share::membership::Share).
-    losses: u32,
-    /// Others may have written progress and maps since they were read.
-    unread: bool,
-    meter: Meter,
-    stop: CancellationToken,
-    discovery: Discovery,
-    progress: ProgressStore,
-    maps: MapStore,
-    /// Writing them failed the last time.
-    maps_unkept: bool,
-    events: mpsc::Sender<Event>,
-    claims: mpsc::Receiver<Claim>,
-    rediscover: Arc<Notify>,
-    driver: tokio::task::JoinHandle<()>,
-    jobs: Jobs,
-    /// See [`JobContext`].
-    drained: CancellationToken,
-    /// When topics were looked at last, and how long to wait until the next look that is not due by itself.
-    looked: Instant,
-    pause: Duration,
-}
-
-impl Running {
-    async fn run(mut self, member: &mut Membership) {
-        let flush_every = self.plan.offset_flush_interval.min(KEEP_EVERY);
-        let mut flush = tokio::time::interval(flush_every);
-        flush.reset();
-        let refresh_every = self.plan.refresh_topics;
-        let mut refresh = tokio::time::interval(refresh_every.unwrap_or(Duration::MAX / 4));
-        refresh.reset();
-        // Kept here: what is awaited below is dropped whenever something else comes first.
-        let mut called = false;
-        loop {
-            let earliest = self.looked + self.pause;
-            tokio::select! {
-                () = self.stop.cancelled() => break,
-                _ = flush.tick() => {
-                    member.costs(self.meter.look(&self.status.partitions(), Instant::now()));
-                    self.write_progress(&member.lease).await;
+            transaction: transaction.zip(self.plan.transactions.as_ref()).map(|(transaction, plan)| {
+                TransactionOptions {
+                    id: Arc::clone(transaction.name()),
+                    max_bytes: plan.max_bytes,
+                    patience: plan.timeout / 2,
                 }
-                Some(claim) = self.claims.recv() => self.write_claim(claim, &member.lease).await,
-                Ok(()) = member.share.changed() => self.own(member).await,
-                _ = refresh.tick(), if refresh_every.is_some() => self.look().await,
-                () = self.rediscover.notified(), if !called => called = true,
-                () = tokio::time::sleep_until(earliest), if called => {
-                    called = false;
-                    self.look().await;
-                }
-            }
+            }),
         }
-        if let Err(error) = (&mut self.driver).await {
-            warn!(flow = self.plan.name(), "the flow's lane ended badly: {error}");
-        }
-        self.drained.cancel();
-        self.write_progress(&member.lease).await;
-        member.leave().await;
-        self.jobs.ended(&self.plan.name()).await;
-    }
-
-    /// Takes up what this process may run now, after it has let go of what it may not. The rest is not touched.
-    async fn own(&mut self, member: &mut Membership) {
-        let share = member.share.borrow_and_update().clone();
-        if std::mem::replace(&mut self.losses, share.losses) != share.losses {
-            // It may be somebody else's already: nothing is written any more.
-            let lost = self.discovery.own(Shards::NONE);
-            let _ = self.events.send(Event::Revoke(sources(&lost))).await;
-            self.forget(&lost);
-        }
-        let foreign = self.discovery.own(share.shards.clone());
-        if !foreign.is_empty() {
-            self.let_go(foreign, &member.lease).await;
-        }
-        member.has(share.shards, self.meter.look(&self.status.partitions(), Instant::now()));
-        self.unread = true;
-        self.look().await;
-        info!(flow = self.plan.name(), partitions = self.status.partitions().len(), "shared out");
-    }
-
-    /// Gives partitions to another process: what is in flight is awaited, then their maps and progress are written.
-    async fn let_go(&mut self, partitions: Vec<HandedOut>, lease: &Lease) {
-        let released = partitions.iter().map(|(status, _)| Arc::clone(status)).collect();
-        let _ = self.events.send(Event::Release(released)).await;
-        let until = Instant::now() + RELEASE_WITHIN;
-        let is_released = |(status, _): &HandedOut| status.is_released();
-        while !partitions.iter().all(is_released) && Instant::now() < until && !self.driver.is_finished() {
-            tokio::time::sleep(RELEASE_LOOK).await;
-        }
-        let _ = self.events.send(Event::Revoke(sources(&partitions))).await;
-        self.write_down(&partitions, lease).await;
-        self.forget(&partitions);
-    }
-
-    fn forget(&mut self, partitions: &[HandedOut]) {
-        let sources = sources(partitions);
-        sources.iter().for_each(|source| self.status.remove(source));
-        self.maps.give_back(&sources.into_iter().collect());
-    }
-
-    /// Reads what others wrote, before anything of theirs is gone on with.
-    async fn read_again(&mut self) -> Result<(), StartError> {
-        self.progress.refresh(&self.plan).await?;
-        self.maps.refresh().await?;
-        self.unread = false;
-        Ok(())
-    }
-
-    /// Looks at the topics again; what could not be done is tried again after a growing pause.
-    async fn look(&mut self) {
-        let read = if self.unread { self.read_again().await } else { Ok(()) };
-        let looked = match read {
-            Ok(()) => {
-                let looked = self.discovery.look(&mut self.progress, &mut self.maps).await;
-                looked.map_err(StartError::from)
-            }
-            Err(error) => Err(error),
-        };
-        self.looked = Instant::now();
-        let again = looked.as_ref().map_or(true, |changes| changes.again);
-        self.pause = if again { (self.pause * 2).min(LOOK_PAUSE_MAX) } else { LOOK_PAUSE_MIN };
-        if again {
-            self.rediscover.notify_one();
-        }
-        match looked {
-            Ok(changes) => {
-                if !changes.revoke.is_empty() {
-                    let _ = self.events.send(Event::Revoke(changes.revoke)).await;
-                }
-                if !changes.assign.is_empty() {
-                    let _ = self.events.send(Event::Assign(changes.assign)).await;
-                }
-            }
-            Err(error) => {
-                warn!(
-                    flow = self.plan.name(),
-                    "topics cannot be looked at: {}; will be tried again",
-                    chain(&error)
-                );
-            }
-        }
-    }
-
-    /// Writes down offset maps. What fails is written the next time.
-    async fn keep(&mut self, partitions: &[HandedOut]) {
-        let kept = self.maps.keep(partitions.iter().cloned()).await;
-        if let Err(error) = &kept
-            && !self.maps_unkept
-        {
-            warn!(flow = self.plan.name(), "{}; will be tried again", chain(error));
-        }
-        self.maps_unkept = kept.is_err();
-    }
-
-    /// A partition is going to be written under a new identity.
-    async fn write_claim(&mut self, claim: Claim, lease: &Lease) {
-        let known = self.discovery.partitions().find(|(status, _)| status.source == claim.partition);
-        let Some((status, topic_id)) = known.filter(|_| lease.holds()) else { return };
-        let progress = progress_of(status, topic_id, (claim.next, Some(claim.mark)));
-        match self.progress.write(vec![progress]).await {
-            Ok(()) => {
-                status.set_mark(claim.next, claim.mark);
-                let _ = claim.written.send(());
-            }
-            Err(error) => {
-                warn!(flow = self.plan.name(), "{}; will be tried again", chain(&error));
-            }
-        }
-    }
-
-    /// Writes down how all partitions stand.
-    async fn write_progress(&mut self, lease: &Lease) {
-        let all: Vec<HandedOut> =
-            self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect();
-        self.write_down(&all, lease).await;
-    }
-
-    /// Maps first: progress that is further than they are would leave positions between that nobody knows. Nothing is
-    /// written when somebody else may go on already.
-    async fn write_down(&mut self, partitions: &[HandedOut], lease: &Lease) {
-        if lease.holds() {
-            self.keep(partitions).await;
-        }
-        if lease.holds() {
-            write_progress(&self.plan, partitions, &mut self.progress).await;
-        }
-    }
-}
-
-fn sources(partitions: &[HandedOut]) -> Vec<SourcePartition> {
-    partitions.iter().map(|(status, _)| status.source.clone()).collect()
-}
-
-fn progress_of(
-    status: &PartitionStatus,
-    topic_id: Option<Uuid>,
-    (next, producer): (SourceOffset, Option<ProducerMark>),
-) -> Progress {
-    let leader_epoch = status.epoch_before(next);
-    Progress { partition: status.source.clone(), next, topic_id, leader_epoch, producer }
-}
-
-/// Writes down how far each partition is. What fails is written the next time.
-async fn write_progress(plan: &FlowPlan, partitions: &[HandedOut], store: &mut ProgressStore) {
-    let progress = partitions
-        .iter()
-        .filter(|(status, _)| status.acknowledged_next().0 > 0 && status.has_moved())
-        .map(|(status, topic_id)| progress_of(status, *topic_id, status.acknowledged()))
-        .collect();
-    if let Err(error) = store.write(progress).await {
-        warn!(flow = plan.name(), "{}; will be tried again", chain(&error));
     }
 }

@@ -100,11 +100,11 @@ impl Discovery {
         status: Arc<FlowStatus>,
     ) -> Self {
         Self {
-            plan,
             source: clients.source_admin.clone(),
             target: clients.target_admin.clone(),
             writer: clients.target.clone(),
             identity,
+            plan,
             status,
             owned: Shards::NONE,
             known: HashMap::new(),
@@ -484,20 +484,27 @@ impl Discovery {
 
     /// Writes down under which identity new partitions are written, before their first records leave: whoever restarts
     /// can then tell how far they came. Without it a restart after a crash could repeat records.
+    ///
+    /// In transactions it is the transactional id that is written down: whoever takes over can then abort what is open.
     async fn claim(&self, assignments: &[Assignment], progress: &mut ProgressStore) {
-        let mark = ProducerMark { identity: self.identity, sequence: 0 };
+        let own = progress.transactional_id();
+        let mark = |former: Option<ProducerMark>| match own {
+            Some(_) => former,
+            None => Some(ProducerMark { identity: self.identity, sequence: 0 }),
+        };
         let new = assignments
             .iter()
-            .filter(|one| one.former.is_none() && !one.shared_target)
+            .filter(|one| (one.former.is_none() || own.is_some()) && !one.shared_target)
             .map(|one| Progress {
                 partition: one.source.clone(),
                 next: one.start,
                 topic_id: one.topic_id,
                 leader_epoch: one.status.epoch_before(one.start),
-                producer: Some(mark),
+                producer: mark(one.former.as_ref().map(|former| former.mark)),
+                transactional_id: own.clone(),
             })
             .collect();
-        if let Err(error) = progress.write(new).await {
+        if let Err(error) = progress.claim(new).await {
             warn!(flow = self.plan.name(), "{}", chain(&error));
         }
     }

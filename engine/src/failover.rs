@@ -217,8 +217,14 @@ pub async fn prepare_reverse(
         let start = map.and_then(OffsetMap::end).map(|(_, target)| SourceOffset(target.0));
         if let Some((next, map)) = start.zip(map).filter(|(start, _)| writes && mirrored_back < Some(*start))
         {
-            let progress =
-                Progress { partition: copied.clone(), next, topic_id, leader_epoch: None, producer: None };
+            let progress = Progress {
+                partition: copied.clone(),
+                next,
+                topic_id,
+                leader_epoch: None,
+                producer: None,
+                transactional_id: None,
+            };
             due.push((progress, map.inverse(reverse.sync.offset_map_segments)));
         }
         starts.push(ReverseStart { partition: copied, start, mirrored_back });
@@ -238,9 +244,9 @@ async fn write_starts(
     due: Vec<(Progress, OffsetMap)>,
 ) -> Result<(), FailoverError> {
     let admin = cluster(&reverse.target, &reverse.target_admin, 1, None);
-    let store = ProgressStore::open(reverse, written, &admin, at_written).await;
+    let store = ProgressStore::open(reverse, written, None, &admin, at_written).await;
     let mut store = store.map_err(|error| FailoverError::progress(reverse, error))?;
-    let mut maps = MapStore::open(reverse, written, &admin, at_written).await?;
+    let mut maps = MapStore::open(reverse, written, None, &admin, at_written).await?;
     let mut progress = Vec::with_capacity(due.len());
     for (one, map) in due {
         let put = maps.put(&one.partition, one.topic_id, map).await;

@@ -23,9 +23,11 @@ pub mod print;
 pub mod progress;
 mod read;
 mod rules;
+mod running;
 pub mod share;
 pub mod status;
 mod sync;
+mod transaction;
 pub mod verify;
 
 pub use clients::cluster;

@@ -4,6 +4,8 @@
 //! over from each other. Formats: `OffsetStorageWriter` (key: JSON array of connector name and partition map),
 //! `MirrorUtils.wrapPartition` and `wrapOffset`. Pure.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kmirror_protocol::wire::record::NewRecord;
 use serde_json::Value;
@@ -25,6 +27,9 @@ pub struct Progress {
     /// The identity it is written under, and the sequence of the record at `next`. MirrorMaker 2 writes none and ignores
     /// ours.
     pub producer: Option<ProducerMark>,
+    /// The transactional id that it was written under; none where nothing can be open under it any more. MirrorMaker 2
+    /// writes none and ignores ours.
+    pub transactional_id: Option<Arc<str>>,
 }
 
 /// The key of a partition's record. `connector` is the connector's name: `MirrorSourceConnector` in MirrorMaker 2's
@@ -44,7 +49,9 @@ pub fn record(connector: &str, source_alias: &str, progress: &Progress, timestam
     let topic_id = progress.topic_id.map(|id| format!(r#","topicId":"{id}""#)).unwrap_or_default();
     let epoch = progress.leader_epoch.map(|epoch| format!(r#","leaderEpoch":{epoch}"#)).unwrap_or_default();
     let producer = progress.producer.map(producer_fields).unwrap_or_default();
-    let value = format!(r#"{{"offset":{last}{topic_id}{epoch}{producer}}}"#);
+    let id = progress.transactional_id.as_deref().map(Value::from);
+    let id = id.map(|id| format!(r#","transactionalId":{id}"#)).unwrap_or_default();
+    let value = format!(r#"{{"offset":{last}{topic_id}{epoch}{producer}{id}}}"#);
     NewRecord {
         timestamp,
         key: Some(key(connector, source_alias, &progress.partition)),
@@ -95,9 +102,11 @@ pub fn read(connector: &str, source_alias: &str, key: &[u8], value: Option<&[u8]
         return Some(Read::Removed(partition));
     }
     let producer = read_producer(&value);
+    let transactional_id: Option<Arc<str>> =
+        value.get("transactionalId").and_then(Value::as_str).map(Arc::from);
     // MirrorSourceTask seeks to offset + 1; a missing or negative offset means: from the start. We write -1 with a mark
-    // before the first record leaves.
-    let first = if producer.is_some() { -1 } else { 0 };
+    // or a transactional id before the first record leaves.
+    let first = if producer.is_some() || transactional_id.is_some() { -1 } else { 0 };
     let Some(last) =
         value.get("offset").and_then(Value::as_i64).filter(|offset| (first..i64::MAX).contains(offset))
     else {
@@ -112,6 +121,7 @@ pub fn read(connector: &str, source_alias: &str, key: &[u8], value: Option<&[u8]
         topic_id,
         leader_epoch,
         producer,
+        transactional_id,
     }))
 }
 
@@ -135,6 +145,7 @@ mod tests {
             topic_id: None,
             leader_epoch: None,
             producer: None,
+            transactional_id: None,
         };
         let record = record(CONNECTOR, "us-west", &progress, 0);
         assert_eq!(
@@ -153,6 +164,7 @@ mod tests {
             topic_id: None,
             leader_epoch: None,
             producer: None,
+            transactional_id: None,
         };
         assert_eq!(read(CONNECTOR, "A", key, Some(br#"{"offset":7}"#)), Some(Read::Progress(expected)));
         assert_eq!(read(CONNECTOR, "A", key, None), Some(Read::Removed(partition("orders", 3))));
@@ -169,10 +181,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 0i64..i64::MAX, id in any::<Option<u128>>(), leader_epoch in prop::option::of(0i32..), producer in prop::option::of((0i64.., 0i16.., 0i32..))) {
+        fn reads_back_what_it_writes(alias in "[ -~]{1,12}", topic in "[a-zA-Z0-9._-]{1,20}", index in 0i32..9999, next in 0i64..i64::MAX, id in any::<Option<u128>>(), leader_epoch in prop::option::of(0i32..), producer in prop::option::of((0i64.., 0i16.., 0i32..)), transaction in prop::option::of("[ -~]{1,12}")) {
             let producer = producer.map(|(producer_id, producer_epoch, sequence)| ProducerMark { identity: Identity { producer_id, producer_epoch }, sequence });
-            prop_assume!(next > 0 || producer.is_some());
-            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128), leader_epoch, producer };
+            prop_assume!(next > 0 || producer.is_some() || transaction.is_some());
+            let progress = Progress { partition: partition(&topic, index), next: SourceOffset(next), topic_id: id.map(Uuid::from_u128), leader_epoch, producer, transactional_id: transaction.map(Arc::from) };
             let record = record(CONNECTOR, &alias, &progress, 0);
             prop_assert_eq!(read(CONNECTOR, &alias, &record.key.unwrap(), record.value.as_deref()), Some(Read::Progress(progress)));
         }

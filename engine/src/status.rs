@@ -199,16 +199,13 @@ impl PartitionStatus {
         self.released.store(true, Ordering::Release);
     }
 
-    pub(crate) fn set_acknowledged(
-        &self,
-        next: SourceOffset,
-        mark: Option<ProducerMark>,
-        records: u64,
-        bytes: u64,
-    ) {
-        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = (next, mark);
+    pub(crate) fn count(&self, records: u64, bytes: u64) {
         self.records.fetch_add(records, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_acknowledged(&self, next: SourceOffset, mark: Option<ProducerMark>) {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) = (next, mark);
         self.acknowledged_next.store(next.0, Ordering::Release);
     }
 

@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
         producer_id: i64::from_be_bytes(stamp[..8].try_into().unwrap()),
         producer_epoch: i16::from_be_bytes(stamp[8..10].try_into().unwrap()),
         base_sequence: i32::from_be_bytes(stamp[10..].try_into().unwrap()),
+        transactional: stamp[0] & 1 == 1,
     };
     let Ok(header) = BatchHeader::parse(batch) else { return };
     let payload = &batch[BATCH_HEADER_LEN..];

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use kmirror_protocol::wire::messages::{
-    AlterClientQuotasRequest, AlterShareGroupOffsetsRequest, ApiVersionsRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AlterClientQuotasRequest, AlterShareGroupOffsetsRequest, ApiVersionsRequest,
     ConsumerGroupDescribeRequest, CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteAclsRequest, DeleteTopicsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest,
-    DescribeShareGroupOffsetsRequest, DescribeUserScramCredentialsRequest, FindCoordinatorRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListGroupsRequest, ListOffsetsRequest,
+    DescribeShareGroupOffsetsRequest, DescribeUserScramCredentialsRequest, EndTxnRequest, FindCoordinatorRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
     MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, Request,
-    ShareGroupDescribeRequest, decode_response,
+    ShareGroupDescribeRequest, SyncGroupRequest, TxnOffsetCommitRequest, decode_response,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -23,7 +23,7 @@ fn decode<R: Request>(version: u8, body: Bytes) {
 fuzz_target!(|data: &[u8]| {
     let Some((&[api, version], body)) = data.split_first_chunk::<2>() else { return };
     let body = Bytes::copy_from_slice(body);
-    match api % 27 {
+    match api % 35 {
         0 => decode::<ApiVersionsRequest>(version, body),
         1 => decode::<CreatePartitionsRequest>(version, body),
         2 => decode::<CreateTopicsRequest>(version, body),
@@ -50,6 +50,14 @@ fuzz_target!(|data: &[u8]| {
         24 => decode::<AlterClientQuotasRequest>(version, body),
         25 => decode::<DescribeUserScramCredentialsRequest>(version, body),
         26 => decode::<IncrementalAlterConfigsRequest>(version, body),
+        27 => decode::<JoinGroupRequest>(version, body),
+        28 => decode::<SyncGroupRequest>(version, body),
+        29 => decode::<HeartbeatRequest>(version, body),
+        30 => decode::<LeaveGroupRequest>(version, body),
+        31 => decode::<AddPartitionsToTxnRequest>(version, body),
+        32 => decode::<AddOffsetsToTxnRequest>(version, body),
+        33 => decode::<TxnOffsetCommitRequest>(version, body),
+        34 => decode::<EndTxnRequest>(version, body),
         _ => decode::<OffsetForLeaderEpochRequest>(version, body),
     }
 });

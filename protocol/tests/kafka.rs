@@ -198,7 +198,7 @@ async fn produce_batch(
         header: batch.header.stamped(batch.payload.len(), stamp),
         payload: batch.payload,
     };
-    let body = produce::encode(version, -1, 10_000, std::slice::from_ref(&entry)).unwrap();
+    let body = produce::encode(version, None, -1, 10_000, std::slice::from_ref(&entry)).unwrap();
     let answer = connection.send(ApiKey::Produce, version, body).await.unwrap().await.unwrap();
     let answer = produce::decode(version, answer).unwrap();
     assert!(answer.partitions[0].answers(&entry));
@@ -215,7 +215,12 @@ async fn every_version_of_produce_and_fetch_is_understood() {
     let leader = metadata.leader(&name, 0).unwrap();
     let producing = cluster.connection(leader, Purpose::Produce(0)).await.unwrap();
     let producer = init_producer_id(&cluster).await.unwrap();
-    let mut stamp = Stamp { producer_id: producer.id, producer_epoch: producer.epoch, base_sequence: 0 };
+    let mut stamp = Stamp {
+        producer_id: producer.id,
+        producer_epoch: producer.epoch,
+        base_sequence: 0,
+        transactional: false,
+    };
     let newest = producing.version_for(ApiKey::Produce).unwrap();
     let mut end = 0;
     for version in *ApiKey::Produce.versions().start()..=newest {

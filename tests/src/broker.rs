@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::artefacts::Version;
 use crate::cache;
 use crate::disk::Disk;
-use crate::java::{java, server_flags};
+use crate::java::java;
 use crate::process::{Exit, Process, Signal, run};
 
 /// How long a node may take until it serves, on a machine busy with other things.
@@ -30,7 +30,6 @@ pub(crate) struct NodeSettings {
     pub(crate) id: i32,
     pub(crate) cluster_id: String,
     pub(crate) properties: BTreeMap<String, String>,
-    pub(crate) heap_mb: u32,
     pub(crate) jvm_flags: Vec<String>,
     /// No file of this process may grow beyond; stands for a full disk.
     pub(crate) file_size_limit: Option<u64>,
@@ -138,7 +137,7 @@ impl Node {
 
     fn command(&self) -> Result<Command> {
         let mut java = java(self.settings.version, "INFO")?;
-        java.args(server_flags(self.settings.heap_mb)).args(&self.settings.jvm_flags);
+        java.args(&self.settings.jvm_flags);
         java.arg(format!("-Dkafka.logs.dir={}", self.directory.display()));
         java.envs(self.settings.environment.iter().map(|(name, value)| (name, value)));
         let Some(bytes) = self.settings.file_size_limit else { return Ok(java) };

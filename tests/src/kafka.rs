@@ -11,6 +11,7 @@ pub use crate::artefacts::Version;
 use crate::broker::{Node, NodeSettings, random_id};
 use crate::cache;
 use crate::disk::Disk;
+use crate::java::{quick_flags, server_flags};
 use crate::process::{Process, Signal};
 use crate::proxy::{Link, Proxy};
 use crate::zookeeper::ZooKeeper;
@@ -18,6 +19,9 @@ use crate::zookeeper::ZooKeeper;
 /// Ports are taken below the range the kernel gives to outgoing connections, or one of those could sit on a
 /// broker's port while it restarts.
 const PORTS: std::ops::Range<u32> = 20_000..32_000;
+
+/// The file of an archive of classes.
+const ARCHIVE: &str = "classes.jsa";
 
 /// How a cluster differs from one small broker with an open listener.
 #[derive(Clone, Debug)]
@@ -29,8 +33,8 @@ pub struct Options {
     /// Further or changed server properties. `{port.NAME}` is replaced by a free port of that name, the same on
     /// every use within a node; `{dir}` by the node's own directory.
     pub properties: Vec<(String, String)>,
-    /// Further JVM flags.
-    pub jvm_flags: Vec<String>,
+    /// It is measured: with the collector and the compiler that Kafka's own scripts give a broker.
+    pub measured: bool,
     /// Largest size of any file of a broker, in bytes: beyond it writing fails, as on a full disk.
     pub file_size_limit: Option<u64>,
     /// The broker whose directory `{dir}/data-2` is a disk of its own that [`KafkaCluster::disk`] fills; for root.
@@ -43,7 +47,7 @@ impl Default for Options {
             brokers: 1,
             heap_mb: 512,
             properties: Vec::new(),
-            jvm_flags: Vec::new(),
+            measured: false,
             file_size_limit: None,
             small_disk: None,
         }
@@ -61,7 +65,9 @@ impl Options {
     #[must_use]
     pub fn bench() -> Self {
         let threads = [("num.network.threads", "3"), ("num.io.threads", "8")];
-        threads.into_iter().fold(Self { heap_mb: 1024, ..Self::default() }, |o, (k, v)| o.with(k, v))
+        threads
+            .into_iter()
+            .fold(Self { heap_mb: 1024, measured: true, ..Self::default() }, |o, (k, v)| o.with(k, v))
     }
 
     /// A further listener `FAR` that tells clients to come by `port.FAR_PROXY`, where a [`crate::proxy::Proxy`]
@@ -96,10 +102,35 @@ pub struct KafkaCluster {
     _zookeeper: Option<ZooKeeper>,
 }
 
+/// The flags for a JVM of that release that lives for a minute. It takes its classes from an archive of what a broker loads,
+/// and starts in a third of the CPU time. The archive is made once, by a broker that starts and stops; a JVM for which it is none starts without it.
+pub fn short_lived_flags(version: Version, heap_mb: u32) -> Result<Vec<String>> {
+    let mut flags = quick_flags(heap_mb);
+    if version.needs_zookeeper() {
+        return Ok(flags);
+    }
+    let entry = cache::entry(&format!("classes-{}", version.name()), |directory| {
+        let file = directory.join(ARCHIVE);
+        let flags = [quick_flags(512), vec![format!("-XX:ArchiveClassesAtExit={}", file.display())]].concat();
+        let mut cluster = KafkaCluster::start_with(version, &Options::default(), &flags)?;
+        cluster.stop_broker(1)
+    })?;
+    flags.push(format!("-XX:SharedArchiveFile={}", entry.join(ARCHIVE).display()));
+    Ok(flags)
+}
+
 impl KafkaCluster {
     /// Starts a cluster and waits until every broker serves.
     pub fn start(version: Version, options: Options) -> Result<Self> {
-        let mut cluster = Self::create(version, &options)?;
+        let flags = match options.measured {
+            true => server_flags(options.heap_mb),
+            false => short_lived_flags(version, options.heap_mb)?,
+        };
+        Self::start_with(version, &options, &flags)
+    }
+
+    fn start_with(version: Version, options: &Options, flags: &[String]) -> Result<Self> {
+        let mut cluster = Self::create(version, options, flags)?;
         for node in &mut cluster.nodes {
             node.start()?;
         }
@@ -112,7 +143,7 @@ impl KafkaCluster {
         Ok(cluster)
     }
 
-    fn create(version: Version, options: &Options) -> Result<Self> {
+    fn create(version: Version, options: &Options, flags: &[String]) -> Result<Self> {
         let directory = cache::scratch(&format!("kafka-{}", version.name()))?;
         let id = random_id()?;
         let zookeeper = version
@@ -144,8 +175,7 @@ impl KafkaCluster {
                 id: node_id,
                 cluster_id: id.clone(),
                 properties,
-                heap_mb: options.heap_mb,
-                jvm_flags: options.jvm_flags.clone(),
+                jvm_flags: flags.to_vec(),
                 file_size_limit: options.file_size_limit,
                 small_disk: options.small_disk == Some(node_id),
                 environment: Vec::new(),

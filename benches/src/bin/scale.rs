@@ -180,7 +180,7 @@ fn start(
         "mm2" => {
             let file = directory.join("mm2.properties");
             fs::write(&file, properties.with("tasks.max", "4").text())?;
-            java::mirror_maker_2(Version::V3_9_1, &file, HEAP_MB, directory)
+            java::mirror_maker_2(Version::V3_9_1, &file, &java::server_flags(HEAP_MB), directory)
         }
         other => bail!("no such peer: {other}"),
     }

@@ -32,6 +32,7 @@ use crate::error::chain;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 use crate::plan::{FlowPlan, LimitPlan};
 use crate::share::lease::Lease;
+use crate::transaction::Transaction;
 
 /// Events that wait for the lane at most.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -54,6 +55,15 @@ pub(crate) struct Claim {
     pub(crate) written: oneshot::Sender<()>,
 }
 
+/// What a lane says of its transaction.
+#[derive(Debug)]
+pub(crate) enum LaneSays {
+    /// Nothing of it is in flight: it can be ended, if it `holds` anything.
+    Closed { holds: bool },
+    /// It cannot count.
+    Abort(Cause),
+}
+
 /// What a driver needs of its flow.
 pub(crate) struct Surroundings {
     pub(crate) source: Cluster,
@@ -70,6 +80,10 @@ pub(crate) struct Surroundings {
     /// Nothing is written when it is over.
     pub(crate) lease: Arc<Lease>,
     pub(crate) stop: CancellationToken,
+    /// The transaction that records are written in, if there is one.
+    pub(crate) transaction: Option<Arc<Transaction>>,
+    /// Where the lane says how its transaction stands.
+    pub(crate) says: mpsc::Sender<LaneSays>,
     /// The flow's limits, as they are now.
     pub(crate) limits: watch::Receiver<Arc<LimitPlan>>,
 }
@@ -200,6 +214,16 @@ impl Driver {
                 let (cluster, claims) = (self.around.target.clone(), self.around.claims.clone());
                 self.ask(async move { Event::Renewed(question, renew(&cluster, &claims, claim).await) });
             }
+            Action::Join(slots, partitions) => {
+                let Some(transaction) = self.around.transaction.clone() else { return };
+                self.ask(async move {
+                    let joined = transaction.join(&partitions).await;
+                    Event::Joined(slots, joined.map_err(|error| chain(&error).into()))
+                });
+            }
+            // There is room: the flow hears one thing of a transaction and then ends it.
+            Action::Closed { holds } => drop(self.around.says.try_send(LaneSays::Closed { holds })),
+            Action::Abort(cause) => drop(self.around.says.try_send(LaneSays::Abort(cause))),
             Action::Refresh(side) => self.refresh(side),
             Action::Rediscover => self.around.rediscover.notify_one(),
             Action::Note(partition, note) => self.log(&partition, &note),
@@ -256,6 +280,7 @@ impl Driver {
             | Note::TargetLost(_)
             | Note::DeadLettered(..)
             | Note::LimitRaised(_)
+            | Note::CutTransaction
             | Note::Stopped(_) => {
                 warn!(flow, %partition, "{note}");
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kmirror_protocol::client::Metadata;
+use kmirror_protocol::client::{Metadata, TopicPartition};
 use kmirror_protocol::wire::batch::{BatchHeader, Entry};
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::fetch::EpochEnd;
@@ -118,6 +118,12 @@ pub enum Event {
     Renewed(Question, Result<Identity, Cause>),
     /// From now on these limits count.
     Limits(Arc<LimitPlan>),
+    /// These partitions are part of the transaction now.
+    Joined(Vec<Slot>, Result<(), Cause>),
+    /// End the transaction.
+    Close,
+    /// It has been ended.
+    Reopen,
     /// Time passed.
     Tick,
     /// Fetch no more, let what is in flight finish.
@@ -198,6 +204,15 @@ pub enum Action {
     },
     /// Ask a cluster who leads the partitions.
     Refresh(Side),
+    /// Make these target partitions part of the transaction.
+    Join(Vec<Slot>, Vec<TopicPartition>),
+    /// Nothing of the transaction is in flight: it can be ended, if it `holds` anything.
+    Closed {
+        /// Records, or a position that moved.
+        holds: bool,
+    },
+    /// The transaction cannot count: abort it and begin anew.
+    Abort(Cause),
     /// Topics changed: look at them again soon.
     Rediscover,
     /// For the log.
@@ -287,6 +302,8 @@ pub enum Note {
     PossibleDuplicates(i64),
     /// The target lost records that it had acknowledged.
     TargetLost(i64),
+    /// Transactions at the source took so long that they arrive in pieces.
+    CutTransaction,
 }
 
 impl fmt::Display for Note {
@@ -307,6 +324,10 @@ impl fmt::Display for Note {
             Self::PossibleDuplicates(records) => {
                 write!(f, "the target cannot tell what it holds: at most {records} records may arrive twice")
             }
+            Self::CutTransaction => write!(
+                f,
+                "a transaction at the source has not ended in time: here it ends in more than one (transaction.timeout.ms)"
+            ),
             Self::TargetLost(records) => write!(
                 f,
                 "the target lost {records} records that it had acknowledged (unclean leader election there?)"

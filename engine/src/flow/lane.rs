@@ -16,6 +16,7 @@ use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
+use super::lane_transaction::{LaneTransaction, TransactionOptions};
 use super::limits::Limits;
 use super::partition::{Assignment, NodeId, Partition, Role, SourceSide, TargetSide, backoff};
 use crate::ids::{Identity, SourcePartition};
@@ -55,6 +56,8 @@ pub struct LaneOptions {
     pub stop_on_lost_records: bool,
     /// What happens to records that the target does not take.
     pub on_refused: OnRefused,
+    /// How it writes in transactions, if it does.
+    pub transaction: Option<TransactionOptions>,
 }
 
 /// The pause before something is tried again that a person has to mend (a missing right, an invalid topic).
@@ -84,6 +87,7 @@ pub struct Lane {
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
     refreshing: [bool; 2],
     pub(crate) limits: Limits,
+    pub(crate) transaction: LaneTransaction,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +104,8 @@ pub(crate) enum Timer {
     Reconnect(bool, NodeId),
     /// Ask again who leads.
     Refresh(bool),
+    /// Look again whether the transaction can be ended.
+    Closing,
 }
 
 impl Lane {
@@ -122,6 +128,7 @@ impl Lane {
             metadata: [None, None],
             refreshing: [false; 2],
             limits: Limits::default(),
+            transaction: LaneTransaction::default(),
         }
     }
 
@@ -151,16 +158,21 @@ impl Lane {
             }
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Limits(limits) => self.limit(limits),
+            Event::Joined(slots, result) => self.joined(slots, result),
+            Event::Close => self.close(),
+            Event::Reopen => self.reopen(),
             Event::Tick => {}
             Event::Drain => self.drain(),
         }
         self.fire_timers();
         self.finish_releases();
+        self.finish_closing();
     }
 
     /// Sends and fetches whatever may be now; `credit` is the free part of the memory budget in bytes.
     pub fn pump(&mut self, credit: usize) {
         self.credit = credit;
+        self.pump_transaction();
         self.pump_targets();
         self.pump_sources();
     }
@@ -178,12 +190,16 @@ impl Lane {
     /// After [`Event::Drain`]: whether nothing is in flight.
     pub fn is_drained(&self) -> bool {
         self.draining
+            && self.is_transaction_drained()
             && !self.outlets_have_more()
             && self.targets.values().all(|broker| broker.in_flight() == 0)
     }
 
     fn drain(&mut self) {
         self.draining = true;
+        if self.is_transactional() {
+            return self.close();
+        }
         for index in 0..self.partitions.len() {
             let slot = Slot(index);
             // What was dealt out already is sent: progress ends where all outlets are.
@@ -196,6 +212,9 @@ impl Lane {
     }
 
     fn assign(&mut self, assignment: Assignment) {
+        if self.is_transactional() && (assignment.shared_target || assignment.deal_to.is_some()) {
+            return refuse(&assignment);
+        }
         let index = usize::try_from(assignment.source.partition).unwrap_or(0);
         let places = self.slots.entry(Arc::clone(&assignment.source.topic)).or_default();
         if places.len() <= index {
@@ -427,7 +446,7 @@ impl Lane {
             match timer {
                 Timer::Source(slot) => self.retry_source(slot),
                 Timer::Target(slot) => self.retry_target(slot),
-                Timer::Memory => {}
+                Timer::Memory | Timer::Closing => {}
                 Timer::Limits => self.release_topics(),
                 Timer::Reconnect(source, node) => self.reconnect(side_of(source), node),
                 Timer::Refresh(source) => self.actions.push(Action::Refresh(side_of(source))),
@@ -503,6 +522,13 @@ impl Lane {
         self.set_timer(pause, Timer::Target(slot));
         self.report_retry(slot, cause);
     }
+}
+
+/// One identity writes a target partition with one row of sequences.
+fn refuse(assignment: &Assignment) {
+    let why = "its records would be dealt out over target partitions that others write to, too; that is not done in \
+               transactions (exactly.once.source.support)";
+    assignment.status.set_state(PartitionState::Stopped, Some(why.into()));
 }
 
 fn side_of(source: bool) -> Side {

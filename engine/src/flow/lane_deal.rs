@@ -91,16 +91,30 @@ impl Lane {
     }
 
     /// Puts down how far the source partition is mirrored: as far as its slowest outlet.
+    /// In a transaction that is done when it ends.
     pub(crate) fn publish(&mut self, slot: Slot, records: u64, bytes: u64) {
+        if self.is_transactional() {
+            return self.publish_later(slot, records, bytes);
+        }
+        if let Some(partition) = self.partition(slot) {
+            partition.status.count(records, bytes);
+        }
+        self.publish_now(slot);
+    }
+
+    /// The same, now.
+    pub(crate) fn publish_now(&mut self, slot: Slot) {
         if let Some(partition) = self.partition_mut(slot) {
             partition.tell_settled();
+            partition.whole.forget_before(partition.ledger.acknowledged_next());
         }
         let Some(partition) = self.partition(slot) else { return };
         let reader = self.reader_of(slot);
         let outlets = self.outlets(reader).iter().filter_map(|outlet| self.partition(*outlet));
         let slowest = outlets.map(|outlet| outlet.ledger.acknowledged_next()).min();
         let next = slowest.unwrap_or_else(|| partition.ledger.acknowledged_next());
-        partition.status.set_acknowledged(next, partition.mark(), records, bytes);
+        let mark = partition.mark().filter(|_| !self.is_transactional());
+        partition.status.set_acknowledged(next, mark);
     }
 
     /// The end of what left for the target.

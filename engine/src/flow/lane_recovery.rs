@@ -22,7 +22,8 @@ use super::event::{Action, Cause, Described, Note, Question, Recount, Side, Slot
 use super::lane::Lane;
 use super::lane_target::Sent;
 use super::ledger::Resume;
-use super::partition::{Role, TargetSide};
+use super::partition::{Partition, Role, TargetSide};
+use super::whole::Whole;
 use crate::ids::{Identity, SourceOffset, TargetOffset};
 use crate::offsets::map::Translation;
 use crate::offsets::stretch::Landed;
@@ -230,6 +231,9 @@ impl Lane {
     }
 
     fn is_proved(&mut self, slot: Slot) {
+        if self.is_of_a_former(slot) {
+            return self.renew(slot);
+        }
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.unproven = None;
         partition.recovered = true;
@@ -248,6 +252,7 @@ impl Lane {
 
     /// Goes on as the ledger found; `end` is where the target's log ends, if that is known.
     fn resume_by(&mut self, slot: Slot, resume: Resume, end: Option<TargetOffset>) {
+        let (is_transactional, is_of_a_former) = (self.is_transactional(), self.is_of_a_former(slot));
         let Some(partition) = self.partition_mut(slot) else { return };
         let source = partition.source.clone();
         match resume {
@@ -260,7 +265,8 @@ impl Lane {
                 self.recount(slot, records, end, false);
             }
             Resume::Uncertain { duplicates, .. } => {
-                if duplicates > 0 {
+                // What an aborted transaction holds nobody reads.
+                if duplicates > 0 && (!is_transactional || is_of_a_former) {
                     self.status.counters.add_possible_duplicates(duplicates.unsigned_abs());
                     self.actions.push(Action::Note(source, Note::PossibleDuplicates(duplicates)));
                 }
@@ -273,7 +279,26 @@ impl Lane {
         }
     }
 
+    /// What a former writer wrote is accounted for, and in transactions nobody goes on under another identity.
+    fn is_of_a_former(&self, slot: Slot) -> bool {
+        let is_foreign = |one: &Partition| one.identity.is_some_and(|identity| identity != self.identity);
+        self.is_transactional() && self.partition(slot).is_some_and(is_foreign)
+    }
+
     pub(crate) fn renew(&mut self, slot: Slot) {
+        let own = self.identity;
+        if self.is_of_a_former(slot) {
+            if let Some(partition) = self.partition_mut(slot) {
+                partition.unproven = None;
+                partition.identity = Some(own);
+                partition.next_sequence = 0;
+                partition.ledger.begin_sequences();
+            }
+            return self.resume(slot);
+        }
+        if self.is_transactional() {
+            return self.abort("the target cannot tell what it holds of the transaction".into());
+        }
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.identity = None;
         partition.acknowledged_at = None;
@@ -310,6 +335,7 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Some(start) = partition.begin_again_at.take() {
             partition.ledger.begin_again(start);
+            partition.whole = Whole::default();
             if partition.needs_identity_behind_a_gap() {
                 return self.renew(slot);
             }

@@ -12,7 +12,8 @@ impl Lane {
     pub(crate) fn release(&mut self, partitions: Vec<Arc<PartitionStatus>>) {
         for status in partitions {
             if let Some(slot) = self.slot(&status.source.topic, status.source.partition) {
-                if let Some(partition) = self.partition_mut(slot) {
+                let lets_go = self.may_let_go(slot);
+                if let Some(partition) = self.partition_mut(slot).filter(|_| lets_go) {
                     partition.stopped = true;
                     partition.drop_buffers();
                 }
@@ -32,10 +33,17 @@ impl Lane {
             if slot.is_some_and(|slot| self.is_under_way(slot)) {
                 self.releasing.push(status);
             } else {
+                slot.into_iter().for_each(|slot| self.released_in_transaction(slot));
                 self.revoke(&status.source);
                 status.set_released();
             }
         }
+    }
+
+    /// Whether it is to be let go.
+    pub(crate) fn is_releasing(&self, slot: Slot) -> bool {
+        let is_it = |one: &Partition| self.releasing.iter().any(|status| status.source == one.source);
+        !self.releasing.is_empty() && self.partition(slot).is_some_and(is_it)
     }
 
     /// What was dealt out to target partitions already is sent: progress ends where all outlets are.
@@ -44,7 +52,7 @@ impl Lane {
         let unsent = |slot: Slot| self.partition(slot).and_then(Partition::front).is_some();
         match self.partition(slot).map(|one| &one.role) {
             Some(Role::Reader(outlets)) => outlets.iter().any(|&outlet| in_flight(outlet) || unsent(outlet)),
-            _ => in_flight(slot),
+            _ => in_flight(slot) || !self.may_let_go(slot),
         }
     }
 }

@@ -273,6 +273,7 @@ impl Lane {
         let end =
             if self.options.read_committed { fetched.last_stable_offset } else { fetched.high_watermark };
         let read_committed = self.options.read_committed;
+        let keeps_whole = read_committed && self.is_transactional();
         let Some(partition) = self.partition_mut(slot) else { return };
         if end >= 0 {
             partition.status.set_high_watermark(SourceOffset(end));
@@ -295,6 +296,9 @@ impl Lane {
                 }
                 Ok(entry) => {
                     let from = partition.fetch_offset;
+                    if keeps_whole {
+                        partition.whole.read(&entry);
+                    }
                     partition.learn_epoch(&entry);
                     partition.fetch_offset = SourceOffset(entry.last_offset() + 1);
                     partition.buffered += entry.size();

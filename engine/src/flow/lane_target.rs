@@ -86,7 +86,8 @@ impl Lane {
         }
         broker.requests.push_back(sent);
         let timeout = clamp_i32(self.options.produce_timeout.as_millis());
-        match produce::encode(version, self.options.acks, timeout, &entries) {
+        let id = self.options.transaction.as_ref().map(|options| &*options.id);
+        match produce::encode(version, id, self.options.acks, timeout, &entries) {
             Ok(body) => self.actions.push(Action::Send { side: Side::Target, node, version, body }),
             Err(error) => self.unsendable(node, &error.to_string().into()),
         }
@@ -108,7 +109,8 @@ impl Lane {
         let (mut entries, mut sent, mut size) = (Vec::new(), Vec::new(), 0);
         for _ in 0..ready.len() {
             let Some(slot) = ready.pop_front() else { break };
-            let sendable = |one: &&Partition| one.may_send(self.now) && one.target_leader == Some(node);
+            let may_send = self.may_send(slot);
+            let sendable = |one: &&Partition| may_send && one.target_leader == Some(node);
             let front = self.partition(slot).filter(sendable).and_then(Partition::front);
             let Some(bytes) = front.map(Outgoing::size) else {
                 // Its leader moved, or it waits for answers from the old one: it comes back by itself.
@@ -127,14 +129,15 @@ impl Lane {
             size += bytes;
             match self.take_front(node, slot) {
                 Ok(Some((entry, one))) => {
+                    self.sent_in_transaction(bytes);
                     entries.push(entry);
                     sent.push(one);
                 }
                 Ok(None) => {}
                 Err(error) => self.stop(slot, error.to_string().into()),
             }
-            let more = |one: &Partition| one.front().is_some() && one.may_send(self.now);
-            if self.partition(slot).is_some_and(more) {
+            let more = self.partition(slot).is_some_and(|one| one.front().is_some());
+            if more && self.may_send(slot) {
                 ready.push_back(slot);
             } else {
                 self.clear_ready(slot);
@@ -155,6 +158,7 @@ impl Lane {
         node: NodeId,
         slot: Slot,
     ) -> Result<Option<(ProduceEntry, Sent)>, super::ledger::LedgerError> {
+        let transactional = self.is_transactional();
         let Some(partition) = self.partition_mut(slot) else { return Ok(None) };
         let (Some(identity), Some(Queued::Batch(outgoing))) =
             (partition.identity, partition.queue.pop_front())
@@ -175,6 +179,7 @@ impl Lane {
             producer_id: identity.producer_id,
             producer_epoch: identity.producer_epoch,
             base_sequence,
+            transactional,
         };
         let entry = ProduceEntry {
             topic: Arc::clone(&partition.target_topic),
@@ -189,7 +194,6 @@ impl Lane {
 
     /// Puts a partition into its leader's queue, if it has something to send.
     pub(crate) fn make_ready(&mut self, slot: Slot) {
-        let now = self.now;
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Err(error) = partition.settle_skips() {
             return self.stop(slot, error.to_string().into());
@@ -200,10 +204,12 @@ impl Lane {
             return self.set_aside(slot);
         }
         let Some(node) = partition.target_leader else { return };
-        if partition.in_ready || !partition.may_send(now) || partition.front().is_none() {
+        if partition.in_ready || partition.front().is_none() || !self.may_send(slot) {
             return;
         }
-        partition.in_ready = true;
+        if let Some(partition) = self.partition_mut(slot) {
+            partition.in_ready = true;
+        }
         self.targets.entry(node).or_default().ready.push_back(slot);
     }
 

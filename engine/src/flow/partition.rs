@@ -15,8 +15,10 @@ use uuid::Uuid;
 
 use super::event::Described;
 use super::event::{Cause, Slot};
+use super::lane_transaction::Joined;
 use super::ledger::Ledger;
 use super::rewrite::{Refused, Step, TargetRules};
+use super::whole::Whole;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
 use crate::offsets::stretch::Runs;
 use crate::status::{PartitionState, PartitionStatus};
@@ -234,6 +236,10 @@ pub(crate) struct Partition {
     /// When the target last acknowledged a batch under this identity, see [`Partition::may_send`].
     pub(crate) acknowledged_at: Option<Instant>,
     pub(crate) ledger: Ledger,
+    /// Where its log can be cut between the transactions of its producers.
+    pub(crate) whole: Whole,
+    /// Whether it is part of the transaction that is open.
+    pub(crate) joined: Joined,
     /// The source's log was truncated: begin again here as soon as nothing is in flight.
     pub(crate) begin_again_at: Option<SourceOffset>,
     pub(crate) target_attempts: u32,
@@ -288,6 +294,8 @@ impl Partition {
             outstanding: 0,
             acknowledged_at: None,
             ledger: Ledger::new(start, mark.sequence),
+            whole: Whole::default(),
+            joined: Joined::No,
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kmirror_protocol::client::consume::ReadTo;
-use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, consume, send};
+use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, consume};
 use kmirror_protocol::wire::record::NewRecord;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use crate::flow::position::is_same_topic;
 use crate::ids::SourcePartition;
 use crate::plan::FlowPlan;
 use crate::status::PartitionStatus;
+use crate::transaction::{InternalWriter, Transaction};
 
 /// Responses while maps are read hold about this much.
 const READ_BYTES: usize = 4 << 20;
@@ -42,6 +43,7 @@ pub(crate) enum MapError {
 /// One flow's maps in their topic.
 pub(crate) struct MapStore {
     cluster: Cluster,
+    writer: InternalWriter,
     admin: Cluster,
     plan: Arc<FlowPlan>,
     topic: Arc<str>,
@@ -61,20 +63,27 @@ impl MapStore {
     pub(crate) async fn open(
         plan: &Arc<FlowPlan>,
         cluster: &Cluster,
+        transaction: Option<&Arc<Transaction>>,
         admin: &Cluster,
         target: &Metadata,
     ) -> Result<Self, ClientError> {
         let topic: Arc<str> = plan.sync.offset_map_topic.as_str().into();
         let exists = target.topics.contains_key(&topic);
+        let writer = InternalWriter { cluster: cluster.clone(), transaction: transaction.cloned() };
         let (cluster, admin, plan) = (cluster.clone(), admin.clone(), Arc::clone(plan));
         let (kept, read, written) = (KeptMaps::default(), ReadTo::new(), HashMap::new());
-        let mut store = Self { cluster, admin, plan, topic, exists, kept, read, written };
+        let mut store = Self { cluster, writer, admin, plan, topic, exists, kept, read, written };
         if exists {
             store.refresh().await?;
             let (flow, topic, partitions) = (store.plan.name(), &*store.topic, store.kept.len());
             info!(flow, topic, partitions, "offset map read");
         }
         Ok(store)
+    }
+
+    /// Waits until nothing in the topic belongs to a transaction that is not decided.
+    pub(crate) async fn is_decided(&self) -> Result<(), ClientError> {
+        if self.exists { consume::wait_until_decided(&self.cluster, &self.topic).await } else { Ok(()) }
     }
 
     /// Reads what others wrote since, of partitions that are not handed out here.
@@ -179,7 +188,8 @@ impl MapStore {
             self.exists = true;
         }
         for chunk in records.chunks(RECORDS_PER_WRITE) {
-            send::send_records(&self.cluster, &self.topic, vec![(0, chunk.to_vec())])
+            self.writer
+                .write(&self.topic, vec![(0, chunk.to_vec())])
                 .await
                 .map_err(|source| MapError::Write { topic: Arc::clone(&self.topic), source })?;
         }

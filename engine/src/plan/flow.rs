@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ClientPlan, ClusterAlias, LimitPlan, SharePlan, SyncPlan};
+use super::{ClientPlan, ClusterAlias, LimitPlan, SharePlan, SyncPlan, TransactionPlan};
 use crate::filter::{ConfigPropertyFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
 
@@ -128,6 +128,8 @@ pub struct FlowPlan {
     pub limits: LimitPlan,
     /// How processes share it.
     pub share: SharePlan,
+    /// How it writes in transactions, if it does.
+    pub transactions: Option<TransactionPlan>,
     /// How records are fetched.
     pub fetch: FetchPlan,
     /// How records are produced.

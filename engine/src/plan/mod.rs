@@ -10,6 +10,7 @@ mod limits;
 pub mod loops;
 mod share;
 mod sync;
+mod transactions;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision
 pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
 pub use limits::{LimitPlan, TopicLimit};
 pub use share::SharePlan;
+pub use transactions::TransactionPlan;
 
 pub use sync::{
     AclPlan, CheckpointPlan, DeletionMode, DeletionPlan, GroupOffsetsPlan, HeartbeatPlan, OffsetSyncPlan,

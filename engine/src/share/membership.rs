@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kmirror_protocol::client::groups::{
-    ClassicGroup, GroupMember, Joined, MemberError, Membership as Seat, classic_group,
+    ClassicGroup, GroupMember, Joined, MemberError, Membership as Application, Seat, classic_group,
 };
 use kmirror_protocol::client::{ClientError, Cluster};
 use kmirror_protocol::wire::error::ErrorCode;
@@ -59,6 +59,10 @@ pub(crate) struct Share {
     pub(crate) losses: u32,
 }
 
+/// As whom this process speaks in the group, and how often it had lost everything when it sat down: what was begun in an
+/// earlier seat is not shown by a later one if something was lost between them.
+pub(crate) type Seated = Option<(Seat, u32)>;
+
 /// What the flow tells.
 #[derive(Debug, Clone)]
 struct Held {
@@ -73,6 +77,8 @@ pub(crate) struct Membership {
     pub(crate) share: watch::Receiver<Share>,
     /// Until when.
     pub(crate) lease: Arc<Lease>,
+    /// The place in the group as it is now.
+    pub(crate) seat: watch::Receiver<Seated>,
     held: watch::Sender<Held>,
     leave: CancellationToken,
     task: JoinHandle<()>,
@@ -91,9 +97,10 @@ impl Membership {
         let (share, shares) = watch::channel(Share { is_known: false, shards: Shards::NONE, losses: 0 });
         let (held, helds) = watch::channel(Held { shards: Shards::NONE, loads: Vec::new() });
         let lease = Arc::new(Lease::new());
-        let task = Task::new(plan, status, Arc::clone(&lease), share, helds);
+        let (seated, seat) = watch::channel(None);
+        let task = Task::new(plan, status, Arc::clone(&lease), (share, seated), helds);
         let task = tokio::spawn(task.run(leave.clone()));
-        Self { share: shares, lease, held, leave, task }
+        Self { share: shares, lease, seat, held, leave, task }
     }
 
     /// Waits until it is known what may be run.
@@ -133,6 +140,7 @@ struct Task {
     prompt: Cluster,
     lease: Arc<Lease>,
     share: watch::Sender<Share>,
+    seat: watch::Sender<Seated>,
     held: watch::Receiver<Held>,
     home: String,
     leads: bool,
@@ -147,7 +155,7 @@ impl Task {
         plan: &Arc<FlowPlan>,
         status: &Arc<FlowStatus>,
         lease: Arc<Lease>,
-        share: watch::Sender<Share>,
+        (share, seat): (watch::Sender<Share>, watch::Sender<Seated>),
         held: watch::Receiver<Held>,
     ) -> Self {
         let options = &plan.share;
@@ -159,7 +167,7 @@ impl Task {
         let prompt = client(options.session_timeout);
         let patient = client(options.rebalance_timeout + JOIN_SLACK);
         let group: Arc<str> = options.group.as_str().into();
-        let seat = Seat {
+        let application = Application {
             group: Arc::clone(&group),
             protocol_type: PROTOCOL_TYPE.into(),
             protocol: PROTOCOL.into(),
@@ -172,10 +180,11 @@ impl Task {
             plan: Arc::clone(plan),
             group,
             status: Arc::clone(status),
-            member: GroupMember::new(seat, patient, prompt.clone()),
+            member: GroupMember::new(application, patient, prompt.clone()),
             prompt,
             lease,
             share,
+            seat,
             held,
             home: home(),
             leads: false,
@@ -226,6 +235,8 @@ impl Task {
         }
         self.member.introduce(&metadata).await?;
         let joined = self.join(&metadata).await?;
+        let losses = self.share.borrow().losses;
+        self.seat.send_replace(self.member.seat().map(|seat| (seat, losses)));
         let grants = self.share_out(joined);
         let sent = Instant::now();
         let granted = self.member.sync(grants).await?;
@@ -366,6 +377,7 @@ impl Task {
     /// The coordinator gave us up: what was ours may be somebody else's by now.
     fn lose(&mut self, why: &str) {
         self.lease.end();
+        self.seat.send_replace(None);
         self.leads = false;
         self.status.set_leads(false);
         if self.share.borrow().is_known {

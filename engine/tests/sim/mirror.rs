@@ -229,6 +229,9 @@ impl World {
                 self.note(&note);
             }
             Action::RaiseLimit { .. } | Action::DeadLetter { .. } => panic!("nothing is refused here"),
+            Action::Join(..) | Action::Closed { .. } | Action::Abort(_) => {
+                panic!("there are no transactions here")
+            }
         }
     }
 

@@ -119,5 +119,6 @@ fn options(dice: &mut Dice) -> LaneOptions {
         retry_backoff_max: Duration::from_secs(1),
         stop_on_lost_records: false,
         on_refused: OnRefused { raises_limit: false, dead_letters: false },
+        transaction: None,
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::error::ErrorCode;
 const STRAGGLERS: Duration = Duration::from_secs(5);
 
 /// A partition of a topic.
-pub(super) type TopicPartition = (Arc<str>, i32);
+pub type TopicPartition = (Arc<str>, i32);
 /// Answers or error codes, each with its partition.
 pub(super) type Answers<T> = Vec<(TopicPartition, Result<T, ErrorCode>)>;
 

@@ -7,7 +7,9 @@ mod committed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::cluster::{Cluster, Purpose, Topics};
 use super::error::ClientError;
 use super::metadata::{Metadata, NodeId};
@@ -29,6 +31,11 @@ const PARTITION_BYTES: usize = 1 << 20;
 /// How often a broker may have nothing before the end. The last records before it may have been compacted away, so
 /// that nothing will ever come.
 const FRUITLESS_ROUNDS: u32 = 3;
+
+/// The pauses between two looks whether a transaction is decided.
+const DECIDED_PAUSE: Duration = Duration::from_millis(10);
+/// See [`DECIDED_PAUSE`].
+const DECIDED_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// How far each partition of a topic was read.
 pub type ReadTo = BTreeMap<i32, i64>;
@@ -84,6 +91,50 @@ pub async fn read_on(
     }
     *read = ends;
     Ok(())
+}
+
+/// Waits until every record that the topic has now belongs to a transaction that is decided, or to none.
+///
+/// # Errors
+/// [`ClientError::Topic`], [`ClientError::Partition`] when it cannot be asked; [`ClientError::Deadline`] when a
+/// transaction stays open for too long.
+pub async fn wait_until_decided(cluster: &Cluster, topic: &Arc<str>) -> Result<(), ClientError> {
+    let partitions = partitions_of(cluster, topic).await?;
+    let wanted: Vec<_> =
+        partitions.into_iter().map(|index| (Arc::clone(topic), index, OffsetSpec::Latest)).collect();
+    let ends = ends_at(cluster, &wanted, IsolationLevel::ReadUncommitted).await?;
+    let deadline = cluster.deadline();
+    let mut backoff = Backoff::new(DECIDED_PAUSE, DECIDED_PAUSE_MAX);
+    loop {
+        let stable = ends_at(cluster, &wanted, IsolationLevel::ReadCommitted).await?;
+        let is_decided = |(partition, end): (&i32, &i64)| stable.get(partition).is_some_and(|at| at >= end);
+        if ends.iter().all(is_decided) {
+            return Ok(());
+        }
+        if !backoff.pause_before(deadline).await {
+            return Err(cluster.deadline_error("waiting for a transaction in an internal topic to end"));
+        }
+    }
+}
+
+/// Where the partitions end at an isolation level.
+async fn ends_at(
+    cluster: &Cluster,
+    wanted: &[(Arc<str>, i32, OffsetSpec)],
+    level: IsolationLevel,
+) -> Result<BTreeMap<i32, i64>, ClientError> {
+    let mut found = BTreeMap::new();
+    for ((topic, partition), answer) in list_offsets_at(cluster, wanted, level).await? {
+        let refused = |code| ClientError::Partition {
+            cluster: Arc::clone(cluster.alias()),
+            api: ApiKey::ListOffsets,
+            topic,
+            partition,
+            code,
+        };
+        found.insert(partition, answer.map_err(refused)?.offset);
+    }
+    Ok(found)
 }
 
 /// How a broker is asked for records of an internal topic.
@@ -203,14 +254,7 @@ impl<'a> Reading<'a> {
 
     async fn look_up(&self, partitions: &[i32], spec: OffsetSpec) -> Result<BTreeMap<i32, i64>, ClientError> {
         let wanted: Vec<_> = partitions.iter().map(|index| (Arc::clone(self.topic), *index, spec)).collect();
-        let mut found = BTreeMap::new();
-        for ((_, partition), answer) in
-            list_offsets_at(self.cluster, &wanted, IsolationLevel::ReadCommitted).await?
-        {
-            let offset = answer.map_err(|code| self.refused(ApiKey::ListOffsets, partition, code))?;
-            found.insert(partition, offset.offset);
-        }
-        Ok(found)
+        ends_at(self.cluster, &wanted, IsolationLevel::ReadCommitted).await
     }
 
     fn refused(&self, api: ApiKey, partition: i32, code: ErrorCode) -> ClientError {

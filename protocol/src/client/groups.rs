@@ -3,7 +3,7 @@
 //! Must not know mirroring. Every call is bounded by the cluster's deadline; what concerns one group fails for that
 //! group alone.
 
-mod coordinator;
+pub(super) mod coordinator;
 mod describe;
 mod list;
 mod member;
@@ -19,7 +19,7 @@ use crate::wire::error::ErrorCode;
 
 pub use describe::describe_groups;
 pub use list::list_groups;
-pub use member::{GroupMember, Joined, MemberError, Membership};
+pub use member::{GroupMember, Joined, MemberError, Membership, Seat};
 pub use members::{ClassicGroup, ClassicMember, classic_group};
 pub use offsets::{commit_offsets, committed_offsets};
 pub use share::{set_share_starts, share_starts};

@@ -21,6 +21,7 @@ mod testing;
 pub mod txn;
 
 pub use backoff::Backoff;
+pub use by_leader::TopicPartition;
 pub use cluster::{Cluster, ClusterOptions, Purpose, Topics};
 pub use error::ClientError;
 pub use metadata::{Broker, Metadata, NodeId, Partition, Topic};

@@ -3,14 +3,16 @@
 //! A record may thus stand there twice, which does no harm in a compacted topic; the mirror's own data goes another
 //! way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::by_leader::{Answers, TopicPartition, ask_leaders};
 use super::cluster::Cluster;
 use super::error::ClientError;
+use super::txn::ProducerIdentity;
 use crate::net::{Connection, NetError};
 use crate::wire::api::ApiKey;
-use crate::wire::batch::{Codec, Stamp};
+use crate::wire::batch::{Codec, Stamp, next_sequence};
 use crate::wire::produce::{self, ProduceEntry, TopicRef};
 use crate::wire::record::{NewRecord, build_batch};
 use crate::wire::reencode::Encoded;
@@ -21,8 +23,25 @@ const BATCH_BYTES: usize = 256 << 10;
 const RECORD_OVERHEAD: usize = 64;
 /// All in-sync replicas.
 const ACKS_ALL: i16 = -1;
-/// The stamp of one who is no idempotent producer.
-const NO_PRODUCER: Stamp = Stamp { producer_id: -1, producer_epoch: -1, base_sequence: -1 };
+/// As whom records of a transaction are sent: the partitions they go to must be part of it already.
+#[derive(Debug)]
+pub struct TransactionalSender {
+    /// The transactional id.
+    pub id: Arc<str>,
+    /// What its coordinator gave.
+    pub identity: ProducerIdentity,
+    /// The next sequence of each partition that was written under the identity.
+    pub sequences: HashMap<TopicPartition, i32>,
+}
+
+impl TransactionalSender {
+    fn stamp(&mut self, partition: &TopicPartition, records: i32) -> Stamp {
+        let next = self.sequences.entry(partition.clone()).or_default();
+        let base_sequence = std::mem::replace(next, next_sequence(*next, records));
+        let ProducerIdentity { id: producer_id, epoch: producer_epoch } = self.identity;
+        Stamp { producer_id, producer_epoch, base_sequence, transactional: true }
+    }
+}
 
 /// Appends records to partitions of a topic, and returns when all of them are safe.
 ///
@@ -34,6 +53,29 @@ pub async fn send_records(
     topic: &Arc<str>,
     records: Vec<(i32, Vec<NewRecord>)>,
 ) -> Result<(), ClientError> {
+    send_as(cluster, topic, records, None).await
+}
+
+/// The same within a transaction. A batch that is sent again when in doubt has the sequence it had: it is there once.
+///
+/// # Errors
+/// As [`send_records`]; afterwards the transaction can only be aborted.
+pub async fn send_in_transaction(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    records: Vec<(i32, Vec<NewRecord>)>,
+    sender: &mut TransactionalSender,
+) -> Result<(), ClientError> {
+    send_as(cluster, topic, records, Some(sender)).await
+}
+
+async fn send_as(
+    cluster: &Cluster,
+    topic: &Arc<str>,
+    records: Vec<(i32, Vec<NewRecord>)>,
+    mut sender: Option<&mut TransactionalSender>,
+) -> Result<(), ClientError> {
+    let transactional_id = sender.as_ref().map(|sender| Arc::clone(&sender.id));
     let mut queues = Vec::with_capacity(records.len());
     for (partition, records) in records {
         let batches = batches(&records).map_err(|source| ClientError::Records {
@@ -45,16 +87,20 @@ pub async fn send_records(
         queues.push((partition, batches.into_iter()));
     }
     loop {
-        let next = queues.iter_mut().filter_map(|(partition, batches)| {
-            Some(((Arc::clone(topic), *partition), Arc::new(batches.next()?)))
-        });
-        let questions: Vec<(TopicPartition, Arc<Encoded>)> = next.collect();
+        let mut questions: Vec<(TopicPartition, Arc<Stamped>)> = Vec::with_capacity(queues.len());
+        for (partition, batches) in &mut queues {
+            let Some(batch) = batches.next() else { continue };
+            let partition = (Arc::clone(topic), *partition);
+            let sender = sender.as_deref_mut();
+            let stamp = sender.map_or(Stamp::NONE, |one| one.stamp(&partition, batch.header.record_count));
+            questions.push((partition, Arc::new(Stamped { batch, stamp })));
+        }
         if questions.is_empty() {
             return Ok(());
         }
-        let asked = cluster.clone();
+        let (asked, id) = (cluster.clone(), transactional_id.clone());
         let answers = ask_leaders(cluster, questions, move |connection, questions| {
-            ask(asked.clone(), connection, questions)
+            ask(asked.clone(), connection, id.clone(), questions)
         });
         for ((topic, partition), answer) in answers.await? {
             answer.map_err(|code| ClientError::Partition {
@@ -66,6 +112,12 @@ pub async fn send_records(
             })?;
         }
     }
+}
+
+/// A batch with the producer fields it gets.
+struct Stamped {
+    batch: Encoded,
+    stamp: Stamp,
 }
 
 /// Cuts records into batches, in order.
@@ -96,23 +148,25 @@ fn size(record: &NewRecord) -> usize {
 async fn ask(
     cluster: Cluster,
     connection: Connection,
-    questions: Vec<(TopicPartition, Arc<Encoded>)>,
+    transactional_id: Option<Arc<str>>,
+    questions: Vec<(TopicPartition, Arc<Stamped>)>,
 ) -> Result<Answers<()>, NetError> {
     let metadata = cluster.metadata().unwrap_or_default();
     let entries: Vec<ProduceEntry> = questions
         .into_iter()
-        .map(|((topic, partition), batch)| ProduceEntry {
+        .map(|((topic, partition), one)| ProduceEntry {
             topic_id: metadata.topics.get(&topic).and_then(|topic| topic.id).unwrap_or_default(),
             topic,
             partition,
-            header: batch.header.stamped(batch.payload.len(), NO_PRODUCER),
-            payload: batch.payload.clone(),
+            header: one.batch.header.stamped(one.batch.payload.len(), one.stamp),
+            payload: one.batch.payload.clone(),
         })
         .collect();
     let version = produce::version(connection.require(ApiKey::Produce)?, &entries);
     let timeout = cluster.options().connection.request_timeout.as_millis();
     let wire = |source| NetError::wire(connection.address(), source);
-    let body = produce::encode(version, ACKS_ALL, i32::try_from(timeout).unwrap_or(i32::MAX), &entries);
+    let timeout = i32::try_from(timeout).unwrap_or(i32::MAX);
+    let body = produce::encode(version, transactional_id.as_deref(), ACKS_ALL, timeout, &entries);
     let response = connection.send(ApiKey::Produce, version, body.map_err(wire)?).await?.await?;
     let response = produce::decode(version, response).map_err(wire)?;
     let answers = response.partitions.into_iter().filter_map(|produced| {

@@ -78,6 +78,15 @@ apis! {
     InitProducerId = 22, 0..=5, flexible 2;
     /// The end offset of a leader epoch, to find where a log was truncated (KIP-320).
     OffsetForLeaderEpoch = 23, 2..=4, flexible 4;
+    /// Makes partitions part of a transaction (KIP-98). Versions from 4 on are for brokers.
+    AddPartitionsToTxn = 24, 0..=3, flexible 3;
+    /// Makes a group's positions part of a transaction.
+    AddOffsetsToTxn = 25, 0..=3, flexible 3;
+    /// Ends a transaction. Version 5 is for producers whose epoch grows with each (KIP-890).
+    EndTxn = 26, 0..=3, flexible 3;
+    /// Positions of a group that count when the transaction does. Version 3 (Kafka 2.5) says which member of which
+    /// generation speaks (KIP-447), without which it would fence nobody.
+    TxnOffsetCommit = 28, 3..=3, flexible 3;
     /// Who may do what. Version 1 (Kafka 2.0) has resource patterns (KIP-290), 3 user resources.
     DescribeAcls = 29, 1..=3, flexible 2;
     /// Allows or denies.

@@ -99,7 +99,8 @@ pub fn version(negotiated: i16, entries: &[ProduceEntry]) -> i16 {
     }
 }
 
-/// The body of a request: framing, payload, framing, payload and so on, without a transaction.
+/// The body of a request: framing, payload, framing, payload and so on. All batches belong to the transaction of
+/// `transactional_id`, if there is one.
 ///
 /// `acks` is -1 for all in-sync replicas or 1 for the leader. (0 must not be sent: nothing would answer.)
 ///
@@ -108,15 +109,18 @@ pub fn version(negotiated: i16, entries: &[ProduceEntry]) -> i16 {
 /// for what is too long.
 pub fn encode(
     version: i16,
+    transactional_id: Option<&str>,
     acks: i16,
     timeout_ms: i32,
     entries: &[ProduceEntry],
 ) -> Result<Vec<Bytes>, WireError> {
-    encode_chunks(version, acks, timeout_ms, entries).map_err(|error| error.of(ApiKey::Produce, version))
+    encode_chunks(version, transactional_id, acks, timeout_ms, entries)
+        .map_err(|error| error.of(ApiKey::Produce, version))
 }
 
 fn encode_chunks(
     version: i16,
+    transactional_id: Option<&str>,
     acks: i16,
     timeout_ms: i32,
     entries: &[ProduceEntry],
@@ -129,10 +133,10 @@ fn encode_chunks(
     let names: usize = topics.iter().filter_map(|topic| topic.first()).map(|entry| entry.topic.len()).sum();
     let mut chunks = Chunks::with_capacity(64 + names + ENTRY_BYTES * entries.len(), 2 * entries.len() + 1);
     let out = &mut chunks.framing;
-    if flexible {
-        out.put_u8(0); // no transactional id
-    } else {
-        out.put_i16(-1);
+    match transactional_id {
+        Some(id) => out.put_text(id, flexible)?,
+        None if flexible => out.put_u8(0),
+        None => out.put_i16(-1),
     }
     out.put_i16(acks);
     out.put_i32(timeout_ms);

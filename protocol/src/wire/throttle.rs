@@ -90,6 +90,10 @@ mod tests {
             CreateTopics CreateTopicsResponse;
             DeleteTopics DeleteTopicsResponse;
             InitProducerId InitProducerIdResponse;
+            AddPartitionsToTxn AddPartitionsToTxnResponse;
+            AddOffsetsToTxn AddOffsetsToTxnResponse;
+            TxnOffsetCommit TxnOffsetCommitResponse;
+            EndTxn EndTxnResponse;
             OffsetForLeaderEpoch OffsetForLeaderEpochResponse;
             DescribeAcls DescribeAclsResponse;
             CreateAcls CreateAclsResponse;

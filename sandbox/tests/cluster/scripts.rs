@@ -56,7 +56,7 @@ async fn one_broker_stalls_the_other_does_not() {
 #[tokio::test]
 async fn a_lost_answer_is_of_a_request_that_was_done() {
     let sandbox = start(1).await;
-    let stamp = Stamp { producer_id: 5, producer_epoch: 0, base_sequence: 0 };
+    let stamp = Stamp { producer_id: 5, producer_epoch: 0, base_sequence: 0, transactional: false };
     let address = sandbox.address(1).unwrap();
     for (verdict, end) in [(Verdict::CutLink, 0), (Verdict::LoseAnswer, 2)] {
         let mut verdict = Some(verdict);

@@ -81,8 +81,6 @@ fn site(side: Side, version: Version, means: &Means) -> Result<Site> {
         brokers: BROKERS,
         heap_mb: HEAP_MB,
         small_disk: means.disks.then_some(DISK_BROKER),
-        // Brokers live for minutes and restart often: what the better compiler gains never pays.
-        jvm_flags: vec!["-XX:TieredStopAtLevel=1".to_owned()],
         ..Options::default()
     };
     let options = options

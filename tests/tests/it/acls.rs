@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kmirror_tests::cache::scratch;
 use kmirror_tests::java::{java, mirror_maker_2};
-use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::kafka::{KafkaCluster, Options, Version, short_lived_flags};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::process::{Process, run};
@@ -95,7 +95,9 @@ fn rules_are_copied_as_mirror_maker_does_and_beyond() {
     let directory = scratch("mm2-acls").unwrap();
     let properties = Properties::between(("m", &source), ("dst", &target), topics);
     let file = properties.with("sync.topic.acls.interval.seconds", "1").write(&directory).unwrap();
-    let mirror_maker = mirror_maker_2(Version::V3_9_1, &file, 256, &directory).unwrap();
+    let mirror_maker =
+        mirror_maker_2(Version::V3_9_1, &file, &short_lived_flags(Version::V3_9_1, 256).unwrap(), &directory)
+            .unwrap();
     mirror_maker
         .wait_until("it copied the rules", TIME_FOR_JAVA, || !of_alias(&target, "m").is_empty())
         .unwrap();

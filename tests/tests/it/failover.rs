@@ -36,6 +36,8 @@ fn over_and_back_again() {
     produce("over", &["--partitions", "2", "--records", "300", "--first", "200"]);
     commit(source(), "over-billing", "over", &["0:150:note", "1:420"]);
     let properties = flow("over", "over").identity().with("groups", "over-.*");
+    // On the way back, too: other tests use the clusters as well.
+    let properties = properties.with("target->over.topics", "over");
     sync(&properties);
     produce("over", &["--partitions", "2", "--records", "50", "--first", "500"]);
 

@@ -7,6 +7,7 @@ mod brokers;
 mod by_key;
 mod compaction;
 mod content;
+mod exactly_once;
 mod failover;
 mod faults;
 mod fixture;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kmirror_tests::cache::scratch;
 use kmirror_tests::java::mirror_maker_2;
-use kmirror_tests::kafka::{KafkaCluster, Version};
+use kmirror_tests::kafka::{KafkaCluster, Version, short_lived_flags};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::process::{Process, Signal};
@@ -213,7 +213,7 @@ fn mirror_maker_and_kmirror_keep_each_other_out() {
     let java = |name: &str| {
         let directory = scratch(name).unwrap();
         let file = shared.properties.write(&directory).unwrap();
-        mirror_maker_2(version, &file, 256, &directory).unwrap()
+        mirror_maker_2(version, &file, &short_lived_flags(version, 256).unwrap(), &directory).unwrap()
     };
     let exact = || verify((shared.source, topic), (shared.target, &mirrored)).assert_exact(1200);
 

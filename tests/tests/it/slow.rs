@@ -19,7 +19,7 @@ use kmirror_tests::process::{Process, Signal, run};
 use kmirror_tests::proxy::{Link, Proxy};
 
 use crate::acls::configs;
-use crate::fixture::{SOON, assert_same, eventually, stop, target};
+use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, target};
 
 /// What the program takes beside `kmirror.buffer.memory`, in megabytes: its code, its threads, what the allocator keeps.
 const PROGRAM_MB: f64 = 22.0;
@@ -221,6 +221,7 @@ fn slow_targets_and_quotas_are_kept_to_within_the_budget() {
 /// way really takes while the records pass, on a machine that has other things to do, is measured beside them.
 #[test]
 fn a_round_trip_of_200_ms_leaves_nine_tenths_of_the_window() {
+    let _alone = many_processes();
     let pair = Pair::start();
     pair.load("far", 60);
     let near = Link::default();

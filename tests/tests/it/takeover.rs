@@ -2,7 +2,7 @@
 
 use kmirror_tests::cache::scratch;
 use kmirror_tests::java::mirror_maker_2;
-use kmirror_tests::kafka::{KafkaCluster, Version};
+use kmirror_tests::kafka::{KafkaCluster, Version, short_lived_flags};
 use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
@@ -35,7 +35,8 @@ fn run_mirror_maker(
 ) {
     let directory = scratch("mm2").unwrap();
     let file = properties.write(&directory).unwrap();
-    let mirror_maker = mirror_maker_2(version, &file, 256, &directory).unwrap();
+    let mirror_maker =
+        mirror_maker_2(version, &file, &short_lived_flags(version, 256).unwrap(), &directory).unwrap();
     if let Err(error) = oracle::wait_for_offsets(&target.bootstrap(), topic, offsets, TIME_FOR_JAVA) {
         panic!("{error:#}\n{}", mirror_maker.tail(60));
     }

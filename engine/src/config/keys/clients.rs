@@ -170,7 +170,8 @@ const CODEC: &str = "batches keep the codec they have at the source";
 const RETRIES: &str = "what can be retried is retried until it succeeds";
 const REBOOTSTRAP: &str = "when no known broker answers, the bootstrap servers are asked again in any case";
 const PARTITIONS: &str = "records keep their partitions";
-const TRANSACTIONS: &str = "no transactions are written; restarts are exact without them";
+const TRANSACTIONS: &str =
+    "with exactly.once.source.support=enabled each process has a transactional id of its own";
 
 /// Keys of Kafka's clients that mean nothing here.
 static WITHOUT_MEANING: &[Opt] = &[
@@ -212,7 +213,6 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("key.serializer", PRODUCER, CLASSES),
     ignored("value.serializer", PRODUCER, CLASSES),
     ignored("transactional.id", PRODUCER, TRANSACTIONS),
-    ignored("transaction.timeout.ms", PRODUCER, TRANSACTIONS),
     ignored("transaction.two.phase.commit.enable", PRODUCER, TRANSACTIONS),
     ignored("internal.auto.downgrade.txn.commit", PRODUCER, TRANSACTIONS),
     ignored("client.dns.lookup", ANY, "every address of a name is tried"),

@@ -8,6 +8,7 @@ mod mirror;
 mod security;
 mod share;
 mod sync;
+mod transactions;
 mod worker;
 
 use std::sync::LazyLock;
@@ -17,6 +18,7 @@ pub use mirror::*;
 pub use security::*;
 pub use share::*;
 pub use sync::*;
+pub use transactions::*;
 pub use worker::*;
 
 /// Where a key may stand.
@@ -184,6 +186,7 @@ static TABLE: LazyLock<Vec<&'static Opt>> = LazyLock::new(|| {
         .chain(sync_rows())
         .chain(worker_rows())
         .chain(share_rows())
+        .chain(transactions_rows())
         .chain(clients_rows())
         .chain(security_rows())
         .collect()

@@ -2,7 +2,7 @@
 
 use super::Kind::{Int, Text};
 use super::Scope::Worker;
-use super::{Opt, Status, ignored};
+use super::{Opt, ignored};
 
 const REPLICAS: super::Kind = Int { min: -1, max: i16::MAX as i64 };
 
@@ -57,9 +57,6 @@ const METRICS: &str = "kmirror has no Java metrics";
 
 /// Keys of Connect workers that mean nothing here.
 static WITHOUT_MEANING: &[Opt] = &[
-    Opt::used("exactly.once.source.support", Worker, Text, "", "").status(Status::Ignored {
-        reason: "no transactions are written; every restart continues exactly behind the last record written",
-    }),
     ignored(
         "offset.flush.timeout.ms",
         Worker,

@@ -63,6 +63,7 @@ impl Reader<'_> {
                 .map_or_else(|| format!("mm2-dead-letters.{}.internal", flow.source), |topic| topic.value),
             limits: self.limits(flow),
             share: self.share(flow),
+            transactions: self.transactions(flow, producer),
             fetch: self.fetch(consumer, buffer_bytes),
             produce: self.produce(producer),
             source_client: self.client(consumer, &label("replication-consumer")),

@@ -13,6 +13,7 @@ mod review;
 mod settings;
 mod slot;
 mod sync;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -406,12 +406,12 @@ fn unknown_and_misplaced_keys() {
 #[test]
 fn ignored_keys_are_told_once_with_the_reason() {
     let lines = "A.consumer.group.id = x\nB.consumer.group.id = y\nB.producer.linger.ms = 100\n\
-        B.exactly.once.source.support = enabled\nA.ssl.keystore.password = secret\n";
+        B.offset.flush.timeout.ms = 7\nA.ssl.keystore.password = secret\n";
     let told = findings(lines, Severity::Info);
     let about = |key: &str| told.iter().filter(|finding| finding.contains(key)).count();
     assert_eq!(about("group.id"), 1, "{told:#?}");
     assert_eq!(about("linger.ms: ignored: a record that can go is never held back"), 1);
-    assert_eq!(about("exactly.once.source.support"), 1);
+    assert_eq!(about("offset.flush.timeout.ms"), 1);
     assert_eq!(about("ssl.keystore.password"), 1);
     assert_eq!(about("secret"), 0);
 }

@@ -1,5 +1,5 @@
-//! Finds the coordinators of many groups and puts questions to them, again where the retry decision says so. One
-//! group's failure does not hold up the others.
+//! Finds the coordinators of many groups (and of transactions) and puts questions to them, again where the retry decision
+//! says so. One group's failure does not hold up the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ where
     F: Future<Output = Result<ByGroup<T>, NetError>> + Send + 'static,
 {
     let groups: Vec<Arc<str>> = questions.iter().map(|(group, _)| Arc::clone(group)).collect();
-    let coordinators = find_coordinators(cluster, &groups).await;
+    let coordinators = find_coordinators(cluster, Coordinated::Group, &groups).await;
     let mut answers = Vec::with_capacity(questions.len());
     let mut by_node: BTreeMap<NodeId, Vec<(Arc<str>, Q)>> = BTreeMap::new();
     for (group, question) in questions {
@@ -137,15 +137,25 @@ where
     answers
 }
 
-/// The broker that looks after each group, or why it is not known.
-pub(super) async fn find_coordinators(
+/// What a broker is looked for to coordinate (Kafka class `FindCoordinatorRequest.CoordinatorType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::client) enum Coordinated {
+    /// Groups, by their ids.
+    Group = 0,
+    /// Transactions, by their transactional ids.
+    Transaction = 1,
+}
+
+/// The broker that looks after each of these, or why it is not known.
+pub(in crate::client) async fn find_coordinators(
     cluster: &Cluster,
+    what: Coordinated,
     groups: &[Arc<str>],
 ) -> HashMap<Arc<str>, Result<NodeId, ErrorCode>> {
     let mut found = HashMap::with_capacity(groups.len());
     for chunk in groups.chunks(KEYS_PER_REQUEST) {
         let part = match some_connection(cluster).await {
-            Ok(connection) => find_some(connection, chunk).await.map_err(|error| code_of(Some(&error))),
+            Ok(connection) => find_some(connection, what, chunk).await.map_err(|error| code_of(Some(&error))),
             Err(error) => Err(error.code().unwrap_or_else(|| code_of(error.net()))),
         };
         match part {
@@ -173,13 +183,15 @@ async fn some_connection(cluster: &Cluster) -> Result<Connection, ClientError> {
 
 async fn find_some(
     connection: Connection,
+    what: Coordinated,
     groups: &[Arc<str>],
 ) -> Result<Vec<(Arc<str>, Result<NodeId, ErrorCode>)>, NetError> {
     let version = connection.require(ApiKey::FindCoordinator)?;
     let key = |group: &Arc<str>| StrBytes::from_string(group.to_string());
     if version >= SEVERAL_FROM_VERSION {
-        let request =
-            FindCoordinatorRequest::default().with_coordinator_keys(groups.iter().map(key).collect());
+        let request = FindCoordinatorRequest::default()
+            .with_key_type(what as i8)
+            .with_coordinator_keys(groups.iter().map(key).collect());
         let response = connection.call(request).await?;
         let known: HashMap<&str, &Arc<str>> = groups.iter().map(|group| (&**group, group)).collect();
         let coordinators = response.coordinators.iter().filter_map(|found| {
@@ -193,7 +205,7 @@ async fn find_some(
     for chunk in groups.chunks(GROUPS_PER_REQUEST) {
         for group in chunk {
             let (connection, group) = (connection.clone(), Arc::clone(group));
-            let request = FindCoordinatorRequest::default().with_key(key(&group));
+            let request = FindCoordinatorRequest::default().with_key_type(what as i8).with_key(key(&group));
             asked.spawn(async move {
                 let response = connection.call(request).await?;
                 let node = ErrorCode::from(response.error_code).ok().map(|()| NodeId(response.node_id.0));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::coordinator::find_coordinators;
+use super::coordinator::{Coordinated, find_coordinators};
 use crate::client::cluster::{Cluster, Purpose, Topics};
 use crate::client::error::ClientError;
 use crate::client::metadata::NodeId;
@@ -66,6 +66,19 @@ pub enum MemberError {
     Client(#[from] ClientError),
 }
 
+/// As whom a member of a group speaks: what the coordinator tells members from those it has given up by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The group's id.
+    pub group: Arc<str>,
+    /// The member's id.
+    pub member: Arc<str>,
+    /// Its instance id, if it has one.
+    pub instance_id: Option<Arc<str>>,
+    /// The generation it is in.
+    pub generation: i32,
+}
+
 /// A generation that was joined.
 #[derive(Debug, Clone)]
 pub struct Joined {
@@ -91,6 +104,16 @@ impl GroupMember {
     pub fn new(membership: Membership, patient: Cluster, prompt: Cluster) -> Self {
         let id = StrBytes::default();
         Self { membership, patient, prompt, id, generation: -1, coordinator: None }
+    }
+
+    /// As whom it speaks in the generation it is in; `None` before the first.
+    pub fn seat(&self) -> Option<Seat> {
+        (self.generation >= 0).then(|| Seat {
+            group: Arc::clone(&self.membership.group),
+            member: Arc::from(&*self.id),
+            instance_id: self.membership.instance_id.clone(),
+            generation: self.generation,
+        })
     }
 
     /// The member's id; empty until the coordinator gave one.
@@ -267,7 +290,7 @@ impl GroupMember {
     async fn find(&self, cluster: &Cluster) -> Result<NodeId, MemberError> {
         cluster.refresh(Topics::None).await?;
         let group = &self.membership.group;
-        let found = find_coordinators(cluster, std::slice::from_ref(group)).await;
+        let found = find_coordinators(cluster, Coordinated::Group, std::slice::from_ref(group)).await;
         let node = found.get(group).copied().unwrap_or(Err(ErrorCode::CoordinatorNotAvailable));
         Ok(node.map_err(|code| cluster.refused(ApiKey::FindCoordinator, code, None))?)
     }

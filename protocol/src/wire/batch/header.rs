@@ -282,7 +282,7 @@ mod tests {
             payload in prop::collection::vec(any::<u8>(), 0..3000),
             bits in 0i16..0x80,
             producer in any::<(i64, i16, i32)>(),
-            stamp in any::<(i64, i16, i32)>(),
+            stamp in any::<(i64, i16, i32, bool)>(),
             damage in any::<bool>(),
         ) {
             let original = BatchHeader {
@@ -295,13 +295,14 @@ mod tests {
             }
             .with_crc_over(&payload);
             let original = BatchHeader { crc: original.crc ^ u32::from(damage), ..original };
-            let stamp = Stamp { producer_id: stamp.0, producer_epoch: stamp.1, base_sequence: stamp.2 };
+            let (producer_id, producer_epoch, base_sequence) = (stamp.0, stamp.1, stamp.2);
+            let stamp = Stamp { producer_id, producer_epoch, base_sequence, transactional: stamp.3 };
             let bytes = original.stamped(payload.len(), stamp);
             let stamped = BatchHeader::parse(&bytes)?;
             let expected = BatchHeader {
                 base_offset: 0,
                 partition_leader_epoch: -1,
-                attributes: bits & !0x50,
+                attributes: (bits & !0x50) | if stamp.transactional { 0x10 } else { 0 },
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: stamp.base_sequence,

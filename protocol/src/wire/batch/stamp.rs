@@ -12,11 +12,14 @@ pub struct Stamp {
     pub producer_epoch: i16,
     /// Sequence number of the first record, -1 for none.
     pub base_sequence: i32,
+    /// Whether the batch is part of the producer's transaction.
+    pub transactional: bool,
 }
 
 impl Stamp {
     /// The fields of a producer that is not idempotent.
-    pub const NONE: Self = Self { producer_id: -1, producer_epoch: -1, base_sequence: -1 };
+    pub const NONE: Self =
+        Self { producer_id: -1, producer_epoch: -1, base_sequence: -1, transactional: false };
 }
 
 /// The sequence number behind `records` records that start at `base`: after `i32::MAX` comes 0, as in
@@ -31,7 +34,7 @@ pub fn next_sequence(base: i32, records: i32) -> i32 {
 
 impl BatchHeader {
     /// This header made ready for a Produce request: base offset 0 (anything else makes the broker recompress the
-    /// batch), leader epoch -1, the stamp put in, and the transactional and delete-horizon bits cleared.
+    /// batch), leader epoch -1, the stamp put in, and the delete-horizon bit cleared.
     ///
     /// The checksum is carried over to the new header without looking at the payload of `payload_len` bytes: a payload
     /// that does not match the old header's checksum does not match the new one's either, so damage on the way stays
@@ -41,7 +44,8 @@ impl BatchHeader {
         let mut stamped = Self {
             base_offset: 0,
             partition_leader_epoch: -1,
-            attributes: self.attributes & !(header::TRANSACTIONAL_BIT | header::DELETE_HORIZON_BIT),
+            attributes: self.attributes & !(header::TRANSACTIONAL_BIT | header::DELETE_HORIZON_BIT)
+                | if stamp.transactional { header::TRANSACTIONAL_BIT } else { 0 },
             producer_id: stamp.producer_id,
             producer_epoch: stamp.producer_epoch,
             base_sequence: stamp.base_sequence,

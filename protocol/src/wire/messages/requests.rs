@@ -22,6 +22,10 @@ requests! {
     ListOffsetsRequest, ListOffsets, LIST_OFFSETS;
     OffsetForLeaderEpochRequest, OffsetForLeaderEpoch, OFFSET_FOR_LEADER_EPOCH;
     InitProducerIdRequest, InitProducerId, INIT_PRODUCER_ID;
+    AddPartitionsToTxnRequest, AddPartitionsToTxn, ADD_PARTITIONS_TO_TXN;
+    AddOffsetsToTxnRequest, AddOffsetsToTxn, ADD_OFFSETS_TO_TXN;
+    TxnOffsetCommitRequest, TxnOffsetCommit, TXN_OFFSET_COMMIT;
+    EndTxnRequest, EndTxn, END_TXN;
     CreateTopicsRequest, CreateTopics, CREATE_TOPICS;
     CreatePartitionsRequest, CreatePartitions, CREATE_PARTITIONS;
     IncrementalAlterConfigsRequest, IncrementalAlterConfigs, INCREMENTAL_ALTER_CONFIGS;

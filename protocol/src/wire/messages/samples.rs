@@ -2,6 +2,7 @@
 //! writes it. The material of the layout and mutation tests.
 
 mod groups;
+mod transactions;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
@@ -60,6 +61,10 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
         ApiKey::ListOffsets => encoded(&list_offsets(version), version),
         ApiKey::OffsetForLeaderEpoch => encoded(&offset_for_leader_epoch(), version),
         ApiKey::InitProducerId => encoded(&init_producer_id(), version),
+        ApiKey::AddPartitionsToTxn => encoded(&transactions::partitions_added(), version),
+        ApiKey::AddOffsetsToTxn => encoded(&transactions::offsets_added(), version),
+        ApiKey::TxnOffsetCommit => encoded(&transactions::offsets_committed(), version),
+        ApiKey::EndTxn => encoded(&transactions::ended(), version),
         ApiKey::CreateTopics => encoded(&create_topics(version), version),
         ApiKey::CreatePartitions => encoded(&create_partitions(), version),
         ApiKey::IncrementalAlterConfigs => encoded(&incremental_alter_configs(), version),

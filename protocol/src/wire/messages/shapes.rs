@@ -44,6 +44,16 @@ pub(super) const OFFSET_FOR_LEADER_EPOCH: &[Field] =
 
 pub(super) const INIT_PRODUCER_ID: &[Field] = &[THROTTLE_TIME_MS, ERROR_CODE, INT64, INT16];
 
+pub(super) const ADD_PARTITIONS_TO_TXN: &[Field] =
+    &[THROTTLE_TIME_MS, structs(&[TEXT, structs(&[INT32, ERROR_CODE])])];
+
+pub(super) const ADD_OFFSETS_TO_TXN: &[Field] = &[THROTTLE_TIME_MS, ERROR_CODE];
+
+pub(super) const TXN_OFFSET_COMMIT: &[Field] =
+    &[THROTTLE_TIME_MS, structs(&[TEXT, structs(&[INT32, ERROR_CODE])])];
+
+pub(super) const END_TXN: &[Field] = &[THROTTLE_TIME_MS, ERROR_CODE];
+
 pub(super) const CREATE_TOPICS: &[Field] = &[
     THROTTLE_TIME_MS,
     structs(&[

@@ -18,6 +18,10 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         ApiKey::ListOffsets => decode_response::<ListOffsetsRequest>(version, body).is_ok(),
         ApiKey::OffsetForLeaderEpoch => decode_response::<OffsetForLeaderEpochRequest>(version, body).is_ok(),
         ApiKey::InitProducerId => decode_response::<InitProducerIdRequest>(version, body).is_ok(),
+        ApiKey::AddPartitionsToTxn => decode_response::<AddPartitionsToTxnRequest>(version, body).is_ok(),
+        ApiKey::AddOffsetsToTxn => decode_response::<AddOffsetsToTxnRequest>(version, body).is_ok(),
+        ApiKey::TxnOffsetCommit => decode_response::<TxnOffsetCommitRequest>(version, body).is_ok(),
+        ApiKey::EndTxn => decode_response::<EndTxnRequest>(version, body).is_ok(),
         ApiKey::CreateTopics => decode_response::<CreateTopicsRequest>(version, body).is_ok(),
         ApiKey::CreatePartitions => decode_response::<CreatePartitionsRequest>(version, body).is_ok(),
         ApiKey::IncrementalAlterConfigs => {

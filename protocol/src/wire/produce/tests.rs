@@ -27,7 +27,7 @@ fn requests_are_read_by_the_message_crate_in_every_version() {
         entry("a", 1, 200, &[9; 300]),
     ];
     for version in ApiKey::Produce.versions() {
-        let chunks = encode(version, -1, 30_000, &entries).unwrap();
+        let chunks = encode(version, None, -1, 30_000, &entries).unwrap();
         let mut body = Bytes::from(chunks.concat());
         let request = ProduceRequest::decode(&mut body, version).unwrap();
         assert!(body.is_empty(), "version {version}");
@@ -53,7 +53,7 @@ fn requests_are_read_by_the_message_crate_in_every_version() {
 fn payloads_are_not_copied() {
     let payload = Bytes::from(vec![7; 1000]);
     let entries = [ProduceEntry { payload: payload.clone(), ..entry("a", 1, 0, b"") }];
-    let chunks = encode(9, 1, 1, &entries).unwrap();
+    let chunks = encode(9, None, 1, 1, &entries).unwrap();
     assert!(chunks.iter().any(|chunk| chunk.as_ptr() == payload.as_ptr()));
 }
 
@@ -63,7 +63,7 @@ fn a_topic_without_id_keeps_to_names() {
     assert_eq!(version(13, &entries), 12);
     assert_eq!(version(9, &entries), 9);
     assert_eq!(version(13, &entries[..1]), 13);
-    assert!(encode(13, -1, 1, &entries).is_err());
+    assert!(encode(13, None, -1, 1, &entries).is_err());
 }
 
 fn answer(version: i16) -> messages::ProduceResponse {

@@ -48,7 +48,7 @@ fn many_small_batches_become_one() {
 fn what_comes_out_can_be_stamped() {
     let batches =
         reencode(&[single(7, Codec::Gzip).entry()], 0, &Shape { codec: Codec::Lz4, ..ROOMY }).unwrap();
-    let stamp = Stamp { producer_id: 9, producer_epoch: 2, base_sequence: 3 };
+    let stamp = Stamp { producer_id: 9, producer_epoch: 2, base_sequence: 3, transactional: false };
     let stamped = batches[0].header.stamped(batches[0].payload.len(), stamp);
     let Entry::Batch(batch) = entry(BatchHeader::parse(&stamped).unwrap(), &batches[0].payload) else {
         panic!("no batch")

@@ -1,0 +1,271 @@
+//! The lane's half of writing in transactions (`exactly.once.source.support=enabled`).
+//!
+//! One transaction at a time holds what all partitions send. It is open until its time or its size is reached; then
+//! nothing more is sent, what is in flight is awaited, and the flow is told: it writes progress and offset maps into the
+//! transaction and ends it. Only then are positions shown to anybody. What is awaited is known exactly: a send that failed
+//! is looked after as always (`lane_recovery`), since the target tells the last sequence in a transaction, too. What
+//! cannot be known exactly ends the transaction the other way: the flow aborts it and begins anew where the last one ended.
+//!
+//! A partition that is read with `isolation.level=read_committed` waits for the end of a source transaction before it
+//! sends its first record, as far as there is memory, and a transaction here is not ended within one there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::event::{Action, Cause, Note, Slot};
+use super::lane::{Lane, Timer};
+use super::partition::Partition;
+
+/// How long a stop waits for source transactions to end: then the transaction here is aborted.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a lane has to know to write in transactions.
+#[derive(Debug, Clone)]
+pub struct TransactionOptions {
+    /// The transactional id.
+    pub id: Arc<str>,
+    /// `kmirror.transaction.max.bytes`
+    pub max_bytes: u64,
+    /// How long the end of source transactions is waited for: then they are cut in two.
+    pub patience: Duration,
+}
+
+/// Whether a partition is part of the transaction at its coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Joined {
+    #[default]
+    No,
+    Asked,
+    Yes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    #[default]
+    Open,
+    /// Nothing is sent but what belongs to source transactions that have begun to be; until then.
+    Closing(Instant),
+    /// The flow ends it.
+    Closed,
+}
+
+/// The lane's transaction.
+#[derive(Debug, Default)]
+pub(crate) struct LaneTransaction {
+    phase: Phase,
+    bytes: u64,
+    /// Partitions that are part of it, or are to be.
+    joined: Vec<Slot>,
+    /// Those that are to be asked for.
+    joining: Vec<Slot>,
+    /// Partitions whose position has moved since it was shown.
+    moved: BTreeSet<Slot>,
+    /// Records came into it of partitions that are not here any more.
+    released: bool,
+    /// Partitions that wait for the end of a source transaction.
+    waiting: BTreeSet<Slot>,
+    /// Source transactions did not end in time.
+    cuts: bool,
+    /// A stop waits no longer.
+    given_up: bool,
+}
+
+impl Lane {
+    /// Whether the partition's next batch may leave now; asks for what it takes.
+    pub(crate) fn may_send(&mut self, slot: Slot) -> bool {
+        let now = self.now;
+        let may = |partition: &Partition| partition.may_send(now);
+        if self.options.transaction.is_none() {
+            return self.partition(slot).is_some_and(may);
+        }
+        if self.transaction.phase == Phase::Closed || !self.partition(slot).is_some_and(may) {
+            return false;
+        }
+        let is_open = self.transaction.phase == Phase::Open;
+        if !self.keeps_transactions_whole(slot) {
+            if is_open {
+                self.transaction.waiting.insert(slot);
+            }
+            return false;
+        }
+        let Some(partition) = self.partition_mut(slot) else { return false };
+        match partition.joined {
+            Joined::Yes => true,
+            Joined::No if is_open => {
+                partition.joined = Joined::Asked;
+                self.transaction.joining.push(slot);
+                false
+            }
+            Joined::No | Joined::Asked => false,
+        }
+    }
+
+    /// Whether sending the partition's next batch keeps to whole source transactions.
+    fn keeps_transactions_whole(&self, slot: Slot) -> bool {
+        let winds_up = self.transaction.phase != Phase::Open || self.is_releasing(slot);
+        let Some(partition) = self.partition(slot) else { return false };
+        if !partition.whole.is_between(partition.ledger.promised_next()) {
+            return !self.transaction.cuts;
+        }
+        let Some(next) = partition.front().map(|front| front.next) else { return false };
+        // Where no more can be kept, waiting would be for ever.
+        let has_room = partition.held_on.is_none() && self.credit >= self.options.fetch_max_partition_bytes;
+        let is_open = partition.whole.is_open_before(next);
+        !(winds_up || has_room && is_open)
+    }
+
+    /// Looks again at those that wait for the end of a source transaction, and asks for partitions to be taken in.
+    pub(crate) fn pump_transaction(&mut self) {
+        if self.transaction.phase != Phase::Open {
+            return;
+        }
+        for slot in std::mem::take(&mut self.transaction.waiting) {
+            self.make_ready(slot);
+        }
+        let joining = std::mem::take(&mut self.transaction.joining);
+        if joining.is_empty() {
+            return;
+        }
+        let named = |slot: &Slot| {
+            let partition = self.partition(*slot)?;
+            Some((Arc::clone(&partition.target_topic), partition.target_partition))
+        };
+        let partitions = joining.iter().filter_map(named).collect();
+        self.transaction.joined.extend(&joining);
+        self.actions.push(Action::Join(joining, partitions));
+    }
+
+    /// The coordinator took partitions into the transaction, or did not.
+    pub(crate) fn joined(&mut self, slots: Vec<Slot>, result: Result<(), Cause>) {
+        if let Err(cause) = result {
+            return self.abort(cause);
+        }
+        for slot in slots {
+            if let Some(partition) = self.partition_mut(slot) {
+                partition.joined = Joined::Yes;
+            }
+            self.make_ready(slot);
+        }
+    }
+
+    /// Counts what was sent in the transaction.
+    pub(crate) fn sent_in_transaction(&mut self, bytes: usize) {
+        let Some(options) = &self.options.transaction else { return };
+        self.transaction.bytes += bytes as u64;
+        if self.transaction.bytes >= options.max_bytes {
+            self.close();
+        }
+    }
+
+    /// The transaction is to end.
+    pub(crate) fn close(&mut self) {
+        let Some(options) = &self.options.transaction else { return };
+        let patience = if self.draining { STOP_WITHIN } else { options.patience };
+        let until = self.now + patience;
+        match self.transaction.phase {
+            Phase::Closed => return,
+            Phase::Closing(sooner) if sooner <= until => return,
+            Phase::Open | Phase::Closing(_) => self.transaction.phase = Phase::Closing(until),
+        }
+        self.set_timer(patience, Timer::Closing);
+    }
+
+    /// The flow has ended the transaction: the next one begins.
+    pub(crate) fn reopen(&mut self) {
+        let LaneTransaction { joined, joining, .. } = std::mem::take(&mut self.transaction);
+        for slot in joined.into_iter().chain(joining) {
+            if let Some(partition) = self.partition_mut(slot) {
+                partition.joined = Joined::No;
+            }
+        }
+        for index in 0..self.partitions.len() {
+            self.make_ready(Slot(index));
+        }
+    }
+
+    /// After each event: tells the flow when the transaction can be ended.
+    pub(crate) fn finish_closing(&mut self) {
+        let Phase::Closing(until) = self.transaction.phase else { return };
+        let in_flight = self.targets.values().any(|broker| broker.in_flight() > 0);
+        let is_asked = |one: &Partition| one.joined == Joined::Asked;
+        let mut joined = self.transaction.joined.iter().filter_map(|slot| self.partition(*slot));
+        if in_flight || !joined.all(|one| one.ledger.is_idle() && !is_asked(one)) {
+            return;
+        }
+        if !self.transaction.cuts && self.is_within_a_source_transaction() {
+            if self.now < until {
+                return;
+            }
+            if self.draining {
+                self.transaction.given_up = true;
+                return;
+            }
+            self.cut();
+        }
+        self.transaction.phase = Phase::Closed;
+        let moved: Vec<Slot> = std::mem::take(&mut self.transaction.moved).into_iter().collect();
+        let holds = !moved.is_empty() || !self.transaction.joined.is_empty() || self.transaction.released;
+        moved.into_iter().for_each(|slot| self.publish_now(slot));
+        self.actions.push(Action::Closed { holds });
+    }
+
+    fn is_within_a_source_transaction(&self) -> bool {
+        let slots = self.transaction.joined.iter();
+        slots.filter_map(|slot| self.partition(*slot)).any(|one| !is_between(one))
+    }
+
+    /// Source transactions took too long: they arrive in pieces.
+    fn cut(&mut self) {
+        self.transaction.cuts = true;
+        for slot in self.transaction.joined.clone() {
+            let cut = self.partition(slot).filter(|one| !is_between(one)).map(|one| one.source.clone());
+            self.actions.extend(cut.map(|source| Action::Note(source, Note::CutTransaction)));
+        }
+    }
+
+    /// A partition that another process goes on with is let go of between two source transactions, when all is known.
+    pub(crate) fn may_let_go(&self, slot: Slot) -> bool {
+        let knows = |one: &Partition| one.ledger.is_idle() && (is_between(one) || self.transaction.cuts);
+        self.options.transaction.is_none() || self.partition(slot).is_none_or(knows)
+    }
+
+    /// What was sent of it is part of the transaction, also when it is gone from here.
+    pub(crate) fn released_in_transaction(&mut self, slot: Slot) {
+        if self.options.transaction.is_some() {
+            self.transaction.released |= self.transaction.joined.contains(&slot);
+            self.transaction.moved.remove(&slot);
+            self.publish_now(slot);
+        }
+    }
+
+    /// Counts what arrived, and remembers that the position moved instead of showing it.
+    pub(crate) fn publish_later(&mut self, slot: Slot, records: u64, bytes: u64) {
+        let Some(partition) = self.partition(slot) else { return };
+        partition.status.count(records, bytes);
+        if partition.ledger.acknowledged_next() != partition.status.acknowledged_next() {
+            self.transaction.moved.insert(slot);
+        }
+    }
+
+    /// After [`Event::Drain`](super::event::Event::Drain): whether the transaction is ready to be ended, or cannot be.
+    pub(crate) fn is_transaction_drained(&self) -> bool {
+        self.options.transaction.is_none()
+            || self.transaction.phase == Phase::Closed
+            || self.transaction.given_up
+    }
+
+    /// What is not known exactly cannot count.
+    pub(crate) fn abort(&mut self, cause: Cause) {
+        self.actions.push(Action::Abort(cause));
+    }
+
+    /// Whether batches are part of a transaction.
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.options.transaction.is_some()
+    }
+}
+
+fn is_between(partition: &Partition) -> bool {
+    partition.whole.is_between(partition.ledger.promised_next())
+}
