@@ -44,6 +44,7 @@ def main():
     parser.add_argument("transactions")
     parser.add_argument("--rate", type=float, default=1000, help="numbered records a second")
     parser.add_argument("--producers", type=int, default=3, help="that write transactions")
+    parser.add_argument("--pace", type=float, default=0, help="seconds between the records of a transaction")
     parser.add_argument("--seed", default="kmirror")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -287,9 +288,10 @@ class Transactions(Work):
             value = b"%s/%d " % (name.encode(), number) + padding(self.dice, self.pool)
             self.bytes += len(value)
             self.produce(value, partition)
-            if self.dice.random() < 0.02:
+            if self.dice.random() < 0.02 or self.options.pace:
                 # Records of others come between these.
                 self.client.flush(5)
+                time.sleep(self.options.pace)
         return count
 
     def ends(self, _name):
