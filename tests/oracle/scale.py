@@ -29,14 +29,30 @@ def load(bootstrap, topics, partitions, groups):
         new = [NewTopic(name, num_partitions=partitions, replication_factor=1) for name in names[begin:begin + AT_ONCE]]
         for future in admin.create_topics(new, request_timeout=60).values():
             future.result()
-    producer = Producer(common.client(bootstrap, **{"linger.ms": 50, "queue.buffering.max.messages": 1000000}))
-    for name in names:
-        for partition in range(partitions):
-            for record in range(2):
-                producer.produce(name, f"record {record}".encode(), partition=partition)
-        producer.poll(0)
-    if producer.flush(120):
-        sys.exit("not all records were taken")
+
+    def client():
+        return Producer(common.client(bootstrap, **{"linger.ms": 50, "queue.buffering.max.messages": 1000000}))
+
+    producer = client()
+    left, rounds = [(name, partition) for name in names for partition in range(partitions) for _ in range(2)], 0
+    while left and rounds < ROUNDS:
+        # Of topics that were just made not every broker knows for a while.
+        failed = []
+        for name, partition in left:
+            place = (name, partition)
+            try:
+                producer.produce(name, b"record", partition=partition, on_delivery=lambda error, _, place=place: (
+                    failed.append(place) if error else None))
+            except KafkaException:
+                failed.append(place)
+            producer.poll(0)
+        if producer.flush(120):
+            sys.exit("not all records were taken")
+        # What it believes of topics it does not ask about again for a while.
+        producer = client() if failed else producer
+        left, rounds = failed, rounds + 1
+    if left:
+        sys.exit(f"{len(left)} records were not taken")
     left, rounds = list(range(groups)), 0
     while left and rounds < ROUNDS:
         # A broker that has just made its topic of positions takes none for a while.

@@ -45,6 +45,10 @@ struct Options {
     /// A record may arrive twice when a kmirror process was killed.
     #[arg(long)]
     at_least_once: bool,
+    /// kmirror writes in transactions; the target is judged as readers of committed records see it, and how long recovery
+    /// takes is not measured (markers take offsets, too).
+    #[arg(long)]
+    transactions: bool,
     /// Release of Kafka the source runs.
     #[arg(long, default_value = "3.9.1", value_parser = version)]
     source: Version,
@@ -100,6 +104,7 @@ fn faults(options: &Options) -> Result<ExitCode> {
         processes: options.processes,
         rate: options.rate,
         exact: !options.at_least_once,
+        transactional: options.transactions,
         source: options.source,
         target: options.target,
     })?;

@@ -19,9 +19,10 @@ const NOT_STARTED: i32 = 3;
 /// Shorter than many faults last, so that requests without answer are given up within a short run, too.
 const REQUEST_TIMEOUT_MS: &str = "5000";
 
-/// Two flows from one cluster: numbered records as they come, transactions as their consumers see them.
+/// Two flows from one cluster: numbered records as they come, transactions as their consumers see them; both written in
+/// transactions if `transactional`.
 #[must_use]
-pub fn properties(source: &str, target: &str) -> Properties {
+pub fn properties(source: &str, target: &str, transactional: bool) -> Properties {
     let mut all = Properties::of("clusters = plain, committed, target\n")
         .with("plain.bootstrap.servers", source)
         .with("committed.bootstrap.servers", source)
@@ -35,6 +36,7 @@ pub fn properties(source: &str, target: &str) -> Properties {
         .with("heartbeats.replication.enabled", "false")
         .with("refresh.topics.interval.seconds", "2")
         .with("offset.flush.interval.ms", "1000")
+        .with("exactly.once.source.support", if transactional { "enabled" } else { "disabled" })
         .identity();
     for client in ["plain.consumer", "committed.consumer", "target.producer"] {
         all = all.with(&format!("{client}.request.timeout.ms"), REQUEST_TIMEOUT_MS);

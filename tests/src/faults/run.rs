@@ -43,6 +43,8 @@ pub struct Options {
     pub rate: u32,
     /// No record may be there twice, whatever happened.
     pub exact: bool,
+    /// kmirror writes in transactions, and the target is read as readers of committed records do.
+    pub transactional: bool,
     /// Release of the source.
     pub source: Version,
     /// Release of the target.
@@ -57,7 +59,7 @@ pub fn run(options: &Options) -> Result<Run> {
     diary.say("the clusters run");
     let directory = scratch("faults")?;
     let load = Load::start(&source.near, &target.near, options.rate, options.seed, &directory)?;
-    let file = properties(&source.far, &target.far).write(&directory)?;
+    let file = properties(&source.far, &target.far, options.transactional).write(&directory)?;
     let mut mirrors = (0..options.processes)
         .map(|number| Mirror::start(number, &file, &directory))
         .collect::<Result<Vec<_>>>()?;
@@ -109,6 +111,7 @@ fn judge(options: &Options, run: Judged) -> Result<Run> {
         let answer = oracle::ask("verify", &[source, topic, target, topic, "--isolation", isolation])?;
         Content::parse(&answer).with_context(|| format!("verify.py said: {answer}"))
     };
+    let read_as = if options.transactional { "read_committed" } else { "read_uncommitted" };
     let partitions = u64::from(PARTITIONS.unsigned_abs());
     let offences = run.mirrors.iter().flat_map(|mirror| mirror.offences.clone()).collect();
     Ok(Run {
@@ -118,11 +121,11 @@ fn judge(options: &Options, run: Judged) -> Result<Run> {
         exact: options.exact,
         versions: (options.source.name().to_owned(), options.target.name().to_owned()),
         entries: run.diary.entries.into_inner().unwrap_or_else(PoisonError::into_inner),
-        lags: run.produced.lags,
+        lags: if options.transactional { Vec::new() } else { run.produced.lags },
         lag_bound: LAG_BOUND_SECONDS * u64::from(options.rate) / partitions,
         caught_up_ms: run.caught_up_ms,
         missing_ends: run.missing_ends,
-        numbered: content(NUMBERED, "read_uncommitted")?,
+        numbered: content(NUMBERED, read_as)?,
         transactions: content(TRANSACTIONS, "read_committed")?,
         whole: oracle::ask("whole", &[target, TRANSACTIONS, path(&run.produced.file)?])?,
         ledger: run.produced.ledger,

@@ -23,6 +23,7 @@ fn a_short_run_keeps_every_promise() {
         processes: 1,
         rate: RATE,
         exact: true,
+        transactional: false,
         source: Version::V3_9_1,
         target: Version::V4_3_0,
     };

@@ -24,7 +24,7 @@ pub static TRANSACTION_INTERVAL: Opt = Opt::used(
     Int { min: 1, max: 900_000 },
     "500",
     "With `exactly.once.source.support=enabled`: how long a transaction stays open, and so how long readers of committed \
-     records wait at most. (Connect reads it with `transaction.boundary=interval` only.)",
+     records wait at most. Connect reads it with `transaction.boundary=interval` only.",
 )
 .since("3.5");
 /// How large a transaction gets.
