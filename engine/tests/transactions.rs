@@ -2,7 +2,7 @@
 //! each record once and in order, and source transactions as wholes. (The same against real brokers is in the `tests`
 //! crate; here each kind of request fails in turn.)
 
-#![expect(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "what fails here fails the test")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

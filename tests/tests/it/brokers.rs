@@ -90,7 +90,9 @@ fn what_only_the_leader_has_does_not_count() {
     create("safe", 1, &[]);
     produce("safe", &["--case", "plain", "--records", "500"]);
     let properties = Properties::between(("covered", source()), ("target", &target), "safe")
-        .with("target.producer.request.timeout.ms", "3000");
+        .with("target.producer.request.timeout.ms", "3000")
+        // It is to go on with what it believes.
+        .with("session.timeout.ms", "60000");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     wait_for(&mirror, &target, "covered.safe", 500);
     let leader = oracle::ask("admin", &[&target.bootstrap(), "leader", "covered.safe", "0"]).unwrap();
@@ -102,6 +104,9 @@ fn what_only_the_leader_has_does_not_count() {
     mirror.wait_until("it asked the leader", SOON, || mirror.stderr().contains(told)).unwrap();
     target.kill_broker(leader).unwrap();
     followers.iter().for_each(|broker| target.signal_broker(*broker, Signal::CONT).unwrap());
+    // When it comes back, another leads.
+    thread::sleep(Duration::from_secs(8));
+    target.start_broker(leader).unwrap();
     wait_for(&mirror, &target, "covered.safe", 700);
     stop(&mirror);
     verify((source(), "safe"), (&target, "covered.safe")).assert_exact(700);
