@@ -180,6 +180,7 @@ impl Flow {
                         Ended::Stopped => return Ok(()),
                         Ended::Aborted(cause) => {
                             warn!(flow = &*trouble, "a transaction is aborted, and written again: {cause}");
+                            self.status.counters.add_transaction(false);
                             pause = first_pause;
                         }
                     }

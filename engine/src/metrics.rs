@@ -43,6 +43,11 @@ const DUPLICATES: Metric = Metric(
     "counter",
     "Records that may be at the target twice, at most.",
 );
+const TRANSACTIONS: Metric = Metric(
+    "kmirror_transactions_total",
+    "counter",
+    "Transactions at the target: committed, or aborted and written again.",
+);
 
 const THROTTLED: Metric = Metric(
     "kmirror_throttled_seconds_total",
@@ -75,6 +80,15 @@ pub fn render(status: &Status) -> String {
     head(&mut out, &DUPLICATES);
     for flow in &status.flows {
         line(&mut out, &DUPLICATES, flow, &[], flow.counters.possible_duplicates());
+    }
+    head(&mut out, &TRANSACTIONS);
+    for flow in &status.flows {
+        let counters = &flow.counters;
+        for (outcome, count) in
+            [("committed", counters.committed_transactions()), ("aborted", counters.aborted_transactions())]
+        {
+            line(&mut out, &TRANSACTIONS, flow, &[("outcome", outcome)], count);
+        }
     }
     throttling(&mut out, status, &THROTTLED, |one| one.silence().as_secs_f64().to_string());
     throttling(&mut out, status, &THROTTLED_RESPONSES, |one| one.responses().to_string());

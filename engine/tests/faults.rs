@@ -210,6 +210,25 @@ async fn a_target_that_cannot_tell_gets_records_twice_rather_than_never() {
     pair.assert_nothing_lost(duplicates);
 }
 
+/// Brokers forget who writes records of long ago: then neither sequences tell what arrived nor are they checked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_forgets_producers_gets_nothing_twice() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let mut now = now_and_then(9, 6);
+    pair.target.control(ApiKey::Produce, move |_| if now() { Verdict::LoseAnswer } else { Verdict::Default });
+    let forgetting = async {
+        loop {
+            (0..PARTITIONS).for_each(|one| drop(pair.target.forget_producers("a.data", one)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        duplicates = pair.sync() => assert_eq!(duplicates, 0),
+        () = forgetting => {}
+    }
+    pair.assert_same();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fetches_that_fail_are_made_again() {
     let pair = Pair::start(SandboxOptions::default()).await;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::state::entry::LogEntry;
+use crate::state::producers::Producers;
 use crate::state::validate::{Refusal, single_batch};
 use crate::state::{Append, NewTopic};
 
@@ -211,6 +212,15 @@ impl Sandbox {
         let cluster = self.shared.cluster();
         let partition = cluster.partition(topic, partition)?;
         Ok((partition.leader, partition.leader_epoch))
+    }
+
+    /// A partition's leader forgets all producers, as `producer.id.expiration.ms` makes it.
+    ///
+    /// # Errors
+    /// When there is no such partition.
+    pub fn forget_producers(&self, topic: &str, partition: i32) -> Result<(), SandboxError> {
+        self.shared.cluster().partition_mut(topic, partition)?.log.producers = Producers::default();
+        Ok(())
     }
 
     /// Makes another broker the leader under a new epoch. One that was no replica becomes one.

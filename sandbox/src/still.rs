@@ -16,7 +16,6 @@ use crate::options::SandboxOptions;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::shared::Shared;
 use crate::state::Cluster;
-use crate::state::producers::Producers;
 use crate::state::transactions::Marker;
 
 /// See the module's description.
@@ -108,15 +107,6 @@ impl Still {
         let now_ms = self.direct.shared.now_ms();
         let marker = Marker { offset: 0, producer_id, producer_epoch, coordinator_epoch: 0, commit };
         Ok(self.direct.shared.cluster().append_marker(topic, partition, marker, now_ms)?)
-    }
-
-    /// A partition's leader forgets all producers, as `producer.id.expiration.ms` makes it.
-    ///
-    /// # Errors
-    /// When there is no such partition.
-    pub fn forget_producers(&self, topic: &str, partition: i32) -> Result<(), SandboxError> {
-        self.direct.shared.cluster().partition_mut(topic, partition)?.log.producers = Producers::default();
-        Ok(())
     }
 
     /// The batches from the one that holds `offset` on, as they would be fetched.

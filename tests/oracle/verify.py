@@ -16,6 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 import common
 
+#: Places of repeated records that are told.
+TOLD = 20
 IDLE_SECONDS = 30
 
 
@@ -27,34 +29,38 @@ def main():
     parser.add_argument("target_topic")
     parser.add_argument("--isolation", default="read_uncommitted", help="isolation.level on both sides")
     options = parser.parse_args()
-    source = read(options.source, options.source_topic, options.isolation)
-    target = read(options.target, options.target_topic, options.isolation)
+    source, _ = read(options.source, options.source_topic, options.isolation)
+    target, places = read(options.target, options.target_topic, options.isolation)
     keys = ("source", "target", "lost", "repeated", "unknown", "skipped_ahead", "out_of_order")
     result = dict.fromkeys(keys, 0)
     if set(source) != set(target):
         sys.exit(f"partitions differ: {sorted(source)} and {sorted(target)}")
+    repeated_at = []
     for partition, records in source.items():
-        for key, value in follow(records, target[partition]).items():
+        found, repeated = follow(records, target[partition])
+        for key, value in found.items():
             result[key] += value
-    print(json.dumps(result))
+        repeated_at += [f"{partition}@{places[partition][number]}" for number in repeated]
+    print(json.dumps({**result, "repeated_at": repeated_at[:TOLD]}))
 
 
 def follow(source, target):
     index = {record: number for number, record in enumerate(source)}
     if len(index) != len(source):
         sys.exit("records of the source are not all different")
-    seen, expected, furthest = set(), 0, -1
+    seen, expected, furthest, repeated = set(), 0, -1, []
     result = {
         "source": len(source), "target": len(target),
         "repeated": 0, "unknown": 0, "skipped_ahead": 0, "out_of_order": 0,
     }
-    for record in target:
+    for place, record in enumerate(target):
         number = index.get(record)
         if number is None:
             result["unknown"] += 1
             continue
         if number in seen:
             result["repeated"] += 1
+            repeated.append(place)
         elif number > expected:
             result["skipped_ahead"] += 1
         if number not in seen and number < furthest:
@@ -62,11 +68,12 @@ def follow(source, target):
         furthest = max(furthest, number)
         seen.add(number)
         expected = number + 1
-    return {**result, "lost": len(source) - len(seen)}
+    return {**result, "lost": len(source) - len(seen)}, repeated
 
 
 def read(bootstrap, topic, isolation):
-    """Of each record eight bytes of its digest: runs of an hour have many."""
+    """Of each record eight bytes of its digest (runs of an hour have many), and its offset. What the client gives twice, as
+    it may when leaders move, is one record."""
     settings = {
         "group.id": "verify", "enable.auto.commit": False, "enable.partition.eof": True, "check.crcs": True,
         "isolation.level": isolation,
@@ -76,6 +83,7 @@ def read(bootstrap, topic, isolation):
     if metadata.error is not None:
         sys.exit(f"{topic}: {metadata.error}")
     records = {partition: array.array("Q") for partition in metadata.partitions}
+    places = {partition: array.array("q") for partition in metadata.partitions}
     consumer.assign([TopicPartition(topic, partition, 0) for partition in records])
     open_partitions, heard = set(records), time.monotonic()
     while open_partitions:
@@ -86,6 +94,11 @@ def read(bootstrap, topic, isolation):
             sys.exit(f"{topic}: nothing for {IDLE_SECONDS} s")
         for message in messages:
             if message.error() is None:
+                behind = places[message.partition()]
+                if behind and message.offset() <= behind[-1]:
+                    print(f"{topic}-{message.partition()}: the client gave offset {message.offset()} behind {behind[-1]}", file=sys.stderr)
+                    continue
+                behind.append(message.offset())
                 content = repr((message.key(), message.value(), message.headers(), message.timestamp()))
                 digest = hashlib.sha1(content.encode()).digest()
                 records[message.partition()].append(int.from_bytes(digest[:8]))
@@ -94,7 +107,7 @@ def read(bootstrap, topic, isolation):
             else:
                 raise KafkaException(message.error())
     consumer.close()
-    return records
+    return records, places
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
-use kmirror_protocol::client::{Cluster, Purpose, Topics, txn};
+use kmirror_protocol::client::{ClientError, Cluster, Purpose, TopicPartition, Topics, txn};
 use kmirror_protocol::net::BufferPool;
 use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::fetch::EpochEnd;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Cause, Event, Found, LinkEvent, Note, Recount, Side};
+use super::event::{Action, Cause, Event, Found, LinkEvent, Note, Recount, Side, Slot};
 use super::held::{self, Asked};
 use super::lane::Lane;
 use super::link::{self, LinkRequest};
@@ -216,10 +216,8 @@ impl Driver {
             }
             Action::Join(slots, partitions) => {
                 let Some(transaction) = self.around.transaction.clone() else { return };
-                self.ask(async move {
-                    let joined = transaction.join(&partitions).await;
-                    Event::Joined(slots, joined.map_err(|error| chain(&error).into()))
-                });
+                let sender = self.sender.clone();
+                self.tasks.spawn(async move { join(&transaction, slots, &partitions, &sender).await });
             }
             // There is room: the flow hears one thing of a transaction and then ends it.
             Action::Closed { holds } => drop(self.around.says.try_send(LaneSays::Closed { holds })),
@@ -339,6 +337,42 @@ async fn recount_in_turn(
     // The semaphore is never closed.
     let _turn = turn.acquire().await;
     recount(source, target, asked).await.map_err(|error| chain(&error).into())
+}
+
+/// Has partitions taken into the transaction: all at once, or one by one where that is refused for the sake of one.
+async fn join(
+    transaction: &Transaction,
+    slots: Vec<Slot>,
+    partitions: &[TopicPartition],
+    events: &mpsc::Sender<Event>,
+) {
+    match answer_to_join(slots, transaction.join(partitions).await) {
+        Ok(event) => drop(events.send(event).await),
+        Err(slots) => {
+            for (slot, partition) in slots.into_iter().zip(partitions) {
+                let joined = transaction.join(std::slice::from_ref(partition)).await;
+                if let Ok(event) = answer_to_join(vec![slot], joined) {
+                    let _ = events.send(event).await;
+                }
+            }
+        }
+    }
+}
+
+/// What the lane is told; the slots again where one of several is to blame.
+fn answer_to_join(slots: Vec<Slot>, joined: Result<(), ClientError>) -> Result<Event, Vec<Slot>> {
+    use ErrorCode::{InvalidTopic, TopicAuthorizationFailed, UnknownTopicOrPartition};
+    let Err(error) = joined else { return Ok(Event::Joined(slots, Ok(()))) };
+    let cause: Cause = chain(&error).into();
+    match (error.code(), &*slots) {
+        (Some(code @ (InvalidTopic | TopicAuthorizationFailed | UnknownTopicOrPartition)), slot) => {
+            match slot {
+                [slot] => Ok(Event::NotJoined(*slot, cause, code)),
+                _ => Err(slots),
+            }
+        }
+        _ => Ok(Event::Joined(slots, Err(cause))),
+    }
 }
 
 /// A new producer identity, written down with where the partition begins to be written under it.

@@ -118,8 +118,10 @@ pub enum Event {
     Renewed(Question, Result<Identity, Cause>),
     /// From now on these limits count.
     Limits(Arc<LimitPlan>),
-    /// These partitions are part of the transaction now.
+    /// These partitions are part of the transaction now, or it cannot go on.
     Joined(Vec<Slot>, Result<(), Cause>),
+    /// The target does not take a partition into the transaction.
+    NotJoined(Slot, Cause, ErrorCode),
     /// End the transaction.
     Close,
     /// It has been ended.

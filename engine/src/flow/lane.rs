@@ -2,8 +2,8 @@
 //!
 //! Events go in through [`Lane::apply`], actions come out through [`Lane::take_actions`]; in between everything is
 //! synchronous. The lane reads no socket, no clock and no log: `flow::drive` gives it the time and does what it
-//! asks. Fetching is in `lane_source`, producing in `lane_target`, what happens after a failed send in
-//! `lane_recovery`.
+//! asks. Connections are in `lane_link`, fetching in `lane_source`, producing in `lane_target`, what happens after a failed
+//! send in `lane_recovery`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmirror_protocol::client::Metadata;
-use kmirror_protocol::wire::produce::FIRST_BY_TOPIC_ID;
 
-use super::event::{Action, Cause, Event, LinkEvent, LinkVersions, Note, Question, Side, Slot};
+use super::event::{Action, Cause, Event, Note, Question, Side, Slot};
+use super::lane_link::side_of;
 use super::lane_source::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::lane_transaction::{LaneTransaction, TransactionOptions};
@@ -85,7 +85,7 @@ pub struct Lane {
     pub(crate) releasing: Vec<Arc<PartitionStatus>>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     pub(crate) metadata: [Option<Arc<Metadata>>; 2],
-    refreshing: [bool; 2],
+    pub(super) refreshing: [bool; 2],
     pub(crate) limits: Limits,
     pub(crate) transaction: LaneTransaction,
 }
@@ -159,6 +159,7 @@ impl Lane {
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Limits(limits) => self.limit(limits),
             Event::Joined(slots, result) => self.joined(slots, result),
+            Event::NotJoined(slot, cause, code) => self.not_joined(slot, cause, code),
             Event::Close => self.close(),
             Event::Reopen => self.reopen(),
             Event::Tick => {}
@@ -273,154 +274,6 @@ impl Lane {
         self.partition_mut(question.slot).filter(|partition| partition.generation == question.generation)
     }
 
-    fn learn(&mut self, side: Side, metadata: Arc<Metadata>) {
-        self.refreshing[side as usize] = false;
-        self.metadata[side as usize] = Some(metadata);
-        for index in 0..self.partitions.len() {
-            self.lead(side, Slot(index));
-        }
-    }
-
-    fn refresh_failed(&mut self, side: Side, cause: &Cause) {
-        self.refreshing[side as usize] = false;
-        let leaderless = |slot: &Slot| {
-            self.partition(*slot).is_some_and(|partition| match side {
-                Side::Source => {
-                    partition.source_leader.is_none() && !matches!(partition.role, Role::Outlet(_))
-                }
-                Side::Target => {
-                    partition.target_leader.is_none() && !matches!(partition.role, Role::Reader(_))
-                }
-            })
-        };
-        let waiting: Vec<Slot> = (0..self.partitions.len()).map(Slot).filter(leaderless).collect();
-        for slot in waiting {
-            self.report_retry(slot, Arc::clone(cause));
-            let Some(partition) = self.partition_mut(slot) else { continue };
-            match side {
-                Side::Source => partition.source_attempts = partition.source_attempts.max(1),
-                Side::Target => partition.target_attempts = partition.target_attempts.max(1),
-            }
-        }
-        self.refresh_later(side);
-    }
-
-    /// The names of the topics of one side.
-    pub fn topics(&self, side: Side) -> Vec<Arc<str>> {
-        let mut topics: Vec<_> = match side {
-            Side::Source => self.slots.keys().map(Arc::clone).collect(),
-            Side::Target => self
-                .partitions
-                .iter()
-                .flatten()
-                .map(|partition| Arc::clone(&partition.target_topic))
-                .collect(),
-        };
-        topics.sort_unstable();
-        topics.dedup();
-        topics
-    }
-
-    /// Looks up who leads a partition, and opens what is needed.
-    fn lead(&mut self, side: Side, slot: Slot) {
-        let Some(metadata) = self.metadata[side as usize].clone() else { return };
-        let Some(partition) = self.partition_mut(slot) else { return };
-        let (topic, index) = match (side, &partition.role) {
-            (Side::Source, Role::Outlet(_)) | (Side::Target, Role::Reader(_)) => return,
-            (Side::Source, _) => (&partition.source.topic, partition.source.partition),
-            (Side::Target, _) => (&partition.target_topic, partition.target_partition),
-        };
-        let known = metadata
-            .topics
-            .get(topic)
-            .and_then(|topic| topic.partitions.iter().find(|partition| partition.index == index));
-        let leader = known.and_then(|known| known.leader);
-        match side {
-            Side::Source => {
-                partition.source_leader = leader;
-                let epoch = known.and_then(|known| known.leader_epoch).unwrap_or(-1);
-                partition.unvalidated |= epoch > partition.source_leader_epoch;
-                partition.source_leader_epoch = epoch;
-                self.sync_session(slot);
-            }
-            Side::Target => {
-                partition.target_leader = leader;
-                self.sync_session(slot);
-                self.make_ready(slot);
-            }
-        }
-        if let Some(node) = leader {
-            self.open(side, node);
-        } else {
-            self.refresh_later(side);
-        }
-    }
-
-    /// Opens a link unless it is open, opening, or waiting for its next attempt.
-    pub(crate) fn open(&mut self, side: Side, node: NodeId) {
-        let fresh = match side {
-            Side::Source => self.sources.entry(node).or_default().link.begin(),
-            Side::Target => self.targets.entry(node).or_default().link.begin(),
-        };
-        if fresh {
-            self.actions.push(Action::Open(side, node));
-        }
-    }
-
-    fn link_event(&mut self, side: Side, node: NodeId, event: LinkEvent) {
-        match (side, event) {
-            (_, LinkEvent::Opened(versions)) => self.link_opened(side, node, versions),
-            (_, LinkEvent::Closed(cause)) => self.link_closed(side, node, &cause),
-            (Side::Source, LinkEvent::Answer(body)) => self.fetched(node, body),
-            (Side::Target, LinkEvent::Answer(body)) => self.produced(node, body),
-        }
-    }
-
-    fn link_opened(&mut self, side: Side, node: NodeId, versions: LinkVersions) {
-        match side {
-            Side::Source => {
-                let broker = self.sources.entry(node).or_default();
-                broker.link = Link::Open(versions.fetch);
-                broker.attempts = 0;
-                self.reset_session(node);
-                for slot in self.led_by(Side::Source, node) {
-                    self.sync_session(slot);
-                }
-            }
-            Side::Target => {
-                let broker = self.targets.entry(node).or_default();
-                // Version 13 names topics by id; names do as well, and a topic created anew keeps its name.
-                broker.link = Link::Open(versions.produce.min(FIRST_BY_TOPIC_ID - 1));
-                broker.attempts = 0;
-                self.make_ready_on(node);
-            }
-        }
-    }
-
-    fn link_closed(&mut self, side: Side, node: NodeId, cause: &Cause) {
-        let attempts = match side {
-            Side::Source => self.source_closed(node, cause),
-            Side::Target => self.target_closed(node, cause),
-        };
-        let pause = backoff(attempts, self.options.retry_backoff, self.options.retry_backoff_max);
-        self.set_timer(pause, Timer::Reconnect(side == Side::Source, node));
-        self.refresh(side);
-    }
-
-    /// Asks who leads, unless that is being asked already.
-    pub(crate) fn refresh(&mut self, side: Side) {
-        if !std::mem::replace(&mut self.refreshing[side as usize], true) {
-            self.actions.push(Action::Refresh(side));
-        }
-    }
-
-    /// Asks who leads after a pause: the last answer named nobody.
-    fn refresh_later(&mut self, side: Side) {
-        if !std::mem::replace(&mut self.refreshing[side as usize], true) {
-            self.set_timer(self.options.retry_backoff, Timer::Refresh(side == Side::Source));
-        }
-    }
-
     pub(crate) fn set_timer(&mut self, after: Duration, timer: Timer) {
         self.timers.push(Reverse((self.now + after, timer)));
     }
@@ -451,24 +304,6 @@ impl Lane {
                 Timer::Reconnect(source, node) => self.reconnect(side_of(source), node),
                 Timer::Refresh(source) => self.actions.push(Action::Refresh(side_of(source))),
             }
-        }
-    }
-
-    /// Connects again, if the broker still leads something.
-    fn reconnect(&mut self, side: Side, node: NodeId) {
-        match side {
-            Side::Source => self.sources.entry(node).or_default().link = Link::Idle,
-            Side::Target => self.targets.entry(node).or_default().link = Link::Idle,
-        }
-        let leads = self.partitions.iter().flatten().any(|partition| {
-            let leader = match side {
-                Side::Source => partition.source_leader,
-                Side::Target => partition.target_leader,
-            };
-            leader == Some(node)
-        });
-        if leads {
-            self.open(side, node);
         }
     }
 
@@ -529,42 +364,6 @@ fn refuse(assignment: &Assignment) {
     let why = "its records would be dealt out over target partitions that others write to, too; that is not done in \
                transactions (exactly.once.source.support)";
     assignment.status.set_state(PartitionState::Stopped, Some(why.into()));
-}
-
-fn side_of(source: bool) -> Side {
-    if source { Side::Source } else { Side::Target }
-}
-
-/// A connection as the lane sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Link {
-    /// Never opened, or free to be opened again.
-    #[default]
-    Idle,
-    /// Being opened.
-    Opening,
-    /// Open, with the negotiated version of its one API.
-    Open(i16),
-    /// Closed; a timer will open it again.
-    Waiting,
-}
-
-impl Link {
-    /// Goes from idle to opening; whether it was idle.
-    fn begin(&mut self) -> bool {
-        let idle = *self == Self::Idle;
-        if idle {
-            *self = Self::Opening;
-        }
-        idle
-    }
-
-    pub(crate) fn version(self) -> Option<i16> {
-        match self {
-            Self::Open(version) => Some(version),
-            _ => None,
-        }
-    }
 }
 
 /// Slots waiting for their turn.

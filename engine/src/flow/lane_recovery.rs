@@ -127,9 +127,14 @@ impl Lane {
 
     pub(crate) fn described(&mut self, question: Question, described: Described) {
         let slot = question.slot;
+        let transactional = self.is_transactional();
         let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
             return;
         };
+        // Brokers go by the timestamps of records (`ProducerStateManager.isProducerExpired`): one that restarts, or looks
+        // through its producers every ten minutes, forgets at once who writes records of long ago. So what was sent last
+        // may be there. Only while a transaction is open nobody in it is forgotten.
+        let is_forgotten = !transactional && partition.ledger.acknowledged_sequence() > 0;
         match described {
             Described::Failed(cause) => {
                 self.refresh(Side::Target);
@@ -146,11 +151,17 @@ impl Lane {
             Described::CannotTell(_, end) if partition.unproven.is_some() => {
                 self.judge_by_end(slot, end, false);
             }
-            Described::Nothing(_) => {
+            Described::Nothing(end) if is_forgotten && partition.role == Role::Whole => {
+                partition.ledger.abandon();
+                partition.next_sequence = partition.ledger.acknowledged_sequence();
+                partition.unproven = Some(0);
+                self.judge_by_end(slot, end, false);
+            }
+            Described::Nothing(_) if !is_forgotten => {
                 let resume = partition.ledger.settle(None, None);
                 self.resume_by(slot, resume, None);
             }
-            Described::CannotTell(..) => {
+            Described::Nothing(_) | Described::CannotTell(..) => {
                 let resume = partition.ledger.abandon();
                 self.resume_by(slot, resume, None);
             }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::distance::Distance;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
-use super::lane::{Lane, Link};
+use super::lane::Lane;
+use super::lane_link::Link;
 use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
 use super::rewrite::{DropReason, Planner, Step};

@@ -11,7 +11,8 @@ use kmirror_protocol::wire::produce::{self, ProduceEntry, Produced, TopicRef};
 use uuid::Uuid;
 
 use super::event::{Action, Cause, Side, Slot};
-use super::lane::{Lane, Link, Ready};
+use super::lane::{Lane, Ready};
+use super::lane_link::Link;
 use super::lane_source::clamp_i32;
 use super::ledger::Ticket;
 use super::partition::{NodeId, Outgoing, Partition, Queued};

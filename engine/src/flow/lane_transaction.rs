@@ -13,7 +13,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::{Action, Cause, Note, Slot};
+use kmirror_protocol::client::retry::{self, Action as Remedy};
+use kmirror_protocol::wire::error::ErrorCode;
+
+use super::event::{Action, Cause, Note, Side, Slot};
 use super::lane::{Lane, Timer};
 use super::partition::Partition;
 
@@ -147,6 +150,18 @@ impl Lane {
             }
             self.make_ready(slot);
         }
+    }
+
+    /// One partition cannot be written: the others go on.
+    pub(crate) fn not_joined(&mut self, slot: Slot, cause: Cause, code: ErrorCode) {
+        if code == ErrorCode::UnknownTopicOrPartition {
+            self.refresh(Side::Target);
+            self.actions.push(Action::Rediscover);
+        }
+        if let Some(partition) = self.partition_mut(slot) {
+            partition.joined = Joined::No;
+        }
+        self.target_failed(slot, cause, matches!(retry::decide(code), Remedy::Fatal(_)));
     }
 
     /// Counts what was sent in the transaction.

@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 pub(crate) use kmirror_protocol::client::NodeId;
 use kmirror_protocol::client::txn::ProducerIdentity;
-use kmirror_protocol::wire::batch::{Batch, BatchHeader, Codec, Entry};
+use kmirror_protocol::wire::batch::{Codec, Entry};
 use kmirror_protocol::wire::reencode::{Encoded, Shape};
 use uuid::Uuid;
 
@@ -17,10 +16,10 @@ use super::event::Described;
 use super::event::{Cause, Slot};
 use super::lane_transaction::Joined;
 use super::ledger::Ledger;
-use super::rewrite::{Refused, Step, TargetRules};
+pub(crate) use super::outgoing::{Outgoing, Queued};
+use super::rewrite::{Step, TargetRules};
 use super::whole::Whole;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
-use crate::offsets::stretch::Runs;
 use crate::status::{PartitionState, PartitionStatus};
 
 /// What the control task hands to a lane: mirror this partition from here.
@@ -83,15 +82,6 @@ pub(crate) enum TargetSide {
     SettingAside,
 }
 
-/// Something to be sent, or passed over, in log order.
-#[derive(Debug)]
-pub(crate) enum Queued {
-    Batch(Outgoing),
-    /// A single record that the target does not take.
-    SetAside(Outgoing, Refused),
-    Skip(SourceOffset),
-}
-
 /// A replica that is read instead of the leader.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OtherReplica {
@@ -107,53 +97,6 @@ pub(crate) struct Doubt {
     pub(crate) until: SourceOffset,
     /// The brokers that gave damaged records.
     pub(crate) tried: Vec<NodeId>,
-}
-
-/// A batch ready for the target, up to its producer fields.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) header: BatchHeader,
-    pub(crate) payload: Bytes,
-    /// The source offsets of its records.
-    pub(crate) runs: Runs,
-    /// It covers source offsets from here...
-    pub(crate) first: SourceOffset,
-    /// ... to here.
-    pub(crate) next: SourceOffset,
-}
-
-impl Outgoing {
-    pub(crate) fn forward(batch: &Batch) -> Self {
-        Self {
-            runs: Runs::dense(SourceOffset(batch.header.base_offset)),
-            first: SourceOffset(batch.header.base_offset),
-            next: SourceOffset(batch.header.next_offset()),
-            payload: batch.payload(),
-            header: batch.header,
-        }
-    }
-
-    pub(crate) fn encoded(encoded: Encoded) -> Self {
-        Self {
-            runs: Runs {
-                first_record: SourceOffset(encoded.first_record),
-                breaks: encoded
-                    .breaks
-                    .into_iter()
-                    .map(|(offset, place)| (SourceOffset(offset), place))
-                    .collect(),
-            },
-            first: SourceOffset(encoded.first_offset),
-            next: SourceOffset(encoded.last_offset + 1),
-            payload: encoded.payload,
-            header: encoded.header,
-        }
-    }
-
-    /// Bytes of the batch on the wire.
-    pub(crate) fn size(&self) -> usize {
-        self.payload.len() + kmirror_protocol::wire::batch::BATCH_HEADER_LEN
-    }
 }
 
 impl From<ProducerIdentity> for Identity {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kmirror_protocol::client::consume::ReadTo;
 use kmirror_protocol::client::{ClientError, Cluster, Metadata, Topics, consume};
+use kmirror_protocol::wire::error::ErrorCode;
 use kmirror_protocol::wire::record::NewRecord;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -38,6 +39,16 @@ pub(crate) enum MapError {
         #[source]
         source: ClientError,
     },
+}
+
+impl MapError {
+    /// Whether the target does not let us: nothing was written, and a transaction is what it was.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self {
+            Self::Create(_) => true,
+            Self::Write { source, .. } => source.code() == Some(ErrorCode::TopicAuthorizationFailed),
+        }
+    }
 }
 
 /// One flow's maps in their topic.

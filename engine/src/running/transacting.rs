@@ -129,8 +129,8 @@ impl Running {
         let (transaction, patience) = (Arc::clone(&transacting.transaction), transacting.plan.timeout);
         let here: Vec<HandedOut> =
             self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect();
-        let all = here.iter().chain(&self.letting_go).cloned();
-        self.maps.keep(all).await.map_err(|error| chain(&error))?;
+        let all: Vec<HandedOut> = here.iter().chain(&self.letting_go).cloned().collect();
+        self.keep_in_transaction(all).await?;
         let own = || Some(Arc::clone(transaction.name()));
         // Who goes on with what was let go of has nothing to fence.
         let going = moved(&self.letting_go).map(|one| (one, None));
@@ -139,7 +139,24 @@ impl Running {
             all.map(|((status, id), name)| progress_of(status, *id, status.acknowledged(), name)).collect();
         self.progress.write(progress).await.map_err(|error| chain(&error))?;
         self.show(&transaction, member, Instant::now() + patience).await?;
-        transaction.end(true).await.map_err(|error| chain(&error).into())
+        transaction.end(true).await.map_err(|error| Cause::from(chain(&error)))?;
+        self.status.counters.add_transaction(true);
+        Ok(())
+    }
+
+    /// Writes offset maps into the transaction. Where that may not be done it goes on without them, as ever.
+    async fn keep_in_transaction(&mut self, all: Vec<HandedOut>) -> Result<(), Cause> {
+        let Err(error) = self.maps.keep(all.into_iter()).await else {
+            self.maps_unkept = false;
+            return Ok(());
+        };
+        if !error.is_refused() {
+            return Err(chain(&error).into());
+        }
+        if !std::mem::replace(&mut self.maps_unkept, true) {
+            warn!(flow = self.plan.name(), "{}; will be tried again", chain(&error));
+        }
+        Ok(())
     }
 
     /// Shows the group's coordinator that this process is a member, and has been since what is in the transaction became

@@ -6,7 +6,6 @@
 //! first not see the second yet, then the second sees the first. The coordinator makes the first to join its leader, so
 //! that it is also the one who shares out, and knows what it has begun.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,7 @@ use super::home::{home, is_gone};
 use super::lease::Lease;
 use super::report::{Grant, Report, ShardLoad};
 use super::shards::Shards;
+use super::watching::Watching;
 use super::{PROTOCOL, PROTOCOL_TYPE};
 use crate::clients::cluster;
 use crate::error::chain;
@@ -443,44 +443,4 @@ fn who_is_in(group: &ClassicGroup) -> String {
 /// Waits until the flow has nothing any more that it may not have.
 async fn let_go(held: &mut watch::Receiver<Held>, share: &watch::Sender<Share>) {
     let _ = held.wait_for(|held| held.shards.is_within(&share.borrow().shards)).await;
-}
-
-/// Looks at the group while we wait to be let in.
-struct Watching {
-    cluster: Cluster,
-    group: Arc<str>,
-    id: String,
-    instance: Option<String>,
-    every: Duration,
-    session: Duration,
-    lease: Arc<Lease>,
-    /// Nothing is ours yet.
-    begins: bool,
-}
-
-impl Watching {
-    /// A member that waits for its join is not given up, so being listed is a sign of life. `first` hears once whether
-    /// there is nobody else.
-    async fn run(mut self, first: impl Fn(bool)) -> Infallible {
-        // Quick at first: the join may be on its way still.
-        let mut pause = Duration::from_millis(5);
-        loop {
-            let sent = Instant::now();
-            if let Ok(group) = classic_group(&self.cluster, &self.group).await
-                && group.members.iter().any(|one| self.is_us(&one.id, one.instance_id.as_deref()))
-            {
-                self.lease.extend(sent + self.session);
-                if std::mem::take(&mut self.begins) {
-                    first(group.members.len() == 1);
-                }
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(self.every);
-        }
-    }
-
-    fn is_us(&self, id: &str, instance: Option<&str>) -> bool {
-        (!self.id.is_empty() && id == self.id)
-            || (self.instance.is_some() && instance == self.instance.as_deref())
-    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod meter;
 pub mod report;
 pub mod shards;
 pub mod view;
+mod watching;
 
 /// The group's protocol type: what keeps others out.
 pub const PROTOCOL_TYPE: &str = "kmirror";

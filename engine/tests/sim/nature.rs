@@ -215,7 +215,7 @@ impl World {
         self.later(FORGOTTEN_AFTER * 2, What::Nature);
         for (partition, appended_at) in (0..).zip(&self.appended_at) {
             if self.now > *appended_at + FORGOTTEN_AFTER && self.dice.chance(500) {
-                self.target.forget_producers(TARGET_TOPIC, partition).unwrap();
+                self.target.direct().forget_producers(TARGET_TOPIC, partition).unwrap();
                 *self.figures.entry("forgotten producers").or_default() += 1;
             }
         }

@@ -117,10 +117,10 @@ impl TransactionalId {
             .map(ProducerIdentity::from)
     }
 
-    /// Makes partitions part of the transaction, beginning one if none is open.
+    /// Makes partitions part of the transaction, beginning one if none is open: all of them, or none.
     ///
     /// # Errors
-    /// See the type.
+    /// See the type; `UNKNOWN_TOPIC_OR_PARTITION` at once.
     pub async fn add_partitions(
         &self,
         identity: ProducerIdentity,
@@ -224,7 +224,9 @@ impl TransactionalId {
                 }
             };
             let code = error.code().unwrap_or_else(|| code_of(error.net()));
-            let passes = matches!(decide(code), Action::Retry | Action::RefreshAndRetry);
+            // A topic that is not there is the caller's to make.
+            let absent = R::API == ApiKey::AddPartitionsToTxn && code == ErrorCode::UnknownTopicOrPartition;
+            let passes = !absent && matches!(decide(code), Action::Retry | Action::RefreshAndRetry);
             if code != ErrorCode::ConcurrentTransactions {
                 self.known().remove(key);
             }

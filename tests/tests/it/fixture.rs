@@ -143,6 +143,8 @@ pub(crate) struct Verdict {
     pub(crate) repeated: u64,
     pub(crate) unknown: u64,
     pub(crate) skipped_ahead: u64,
+    /// Partitions and target offsets of the first of those that are there again.
+    pub(crate) repeated_at: String,
 }
 
 /// Follows the records of a topic of unique records through its mirror.
@@ -156,6 +158,7 @@ pub(crate) fn verify(source: (&KafkaCluster, &str), target: (&KafkaCluster, &str
         repeated: number("repeated"),
         unknown: number("unknown"),
         skipped_ahead: number("skipped_ahead"),
+        repeated_at: answer["repeated_at"].to_string(),
     }
 }
 
@@ -169,6 +172,6 @@ impl Verdict {
     /// Besides, nothing is there twice.
     pub(crate) fn assert_exact(&self, at_least: u64) {
         self.assert_nothing_lost(at_least);
-        assert_eq!(self.repeated, 0, "{self:?}");
+        assert_eq!(self.repeated, 0, "at {}: {self:?}", self.repeated_at);
     }
 }

@@ -4,7 +4,7 @@ use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 
-use crate::fixture::stop;
+use crate::fixture::{create, eventually, produce, source, stop};
 
 /// A cluster whose open listener gives nobody any right, and one for administration that gives all.
 fn guarded() -> KafkaCluster {
@@ -71,11 +71,11 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         .with("kmirror.topic.deletion.grace.seconds", "0");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let words = "not mirrored: the right READ for group src-mm2 is missing on cluster dst";
-    crate::fixture::eventually(words, || mirror.stderr().contains(words));
+    eventually(words, || mirror.stderr().contains(words));
     allow(&target, "GROUP", "src-mm2", &["READ"]);
     let held = |topic: &str| oracle::offsets_held(&admin(&target), topic).unwrap();
-    crate::fixture::eventually("what is allowed to be mirrored", || held("src.open") == 20);
-    crate::fixture::eventually("messages about what is not", || {
+    eventually("what is allowed to be mirrored", || held("src.open") == 20);
+    eventually("messages about what is not", || {
         let said = mirror.stdout() + &mirror.stderr();
         ["closed", "src.unwritable", "TOPIC_AUTHORIZATION_FAILED"].iter().all(|word| said.contains(word))
     });
@@ -88,7 +88,7 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
         "no heartbeats: topic heartbeats cannot be created on cluster src",
         "no heartbeats: topic heartbeats cannot be written (the right WRITE is missing for it): cluster dst",
     ] {
-        crate::fixture::eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
+        eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
     }
     assert!(mirror.exited().is_none(), "{}", mirror.tail(40));
 
@@ -97,10 +97,10 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     allow(&target, "TOPIC", "src.*", &["READ", "WRITE"]);
     allow(&target, "GROUP", "guarded", &["READ"]);
     for topic in ["src.closed", "src.unwritable"] {
-        crate::fixture::eventually(topic, || held(topic) == 20);
+        eventually(topic, || held(topic) == 20);
     }
     let committed = || oracle::ask("positions", &[&admin(&target), "committed", "guarded", "src.open", "1"]);
-    crate::fixture::eventually("setting the group", || committed().unwrap()["0"][0] == 7);
+    eventually("setting the group", || committed().unwrap()["0"][0] == 7);
     // Each of these is said once, not at every round.
     let said = mirror.stdout() + &mirror.stderr();
     for words in ["following __consumer_offsets", "groups are not set at the target"] {
@@ -115,19 +115,60 @@ fn missing_rights_are_named_and_the_rest_goes_on() {
     let arguments =
         [&[admin_of_source.as_str(), "remove-acl"], &rules.each_ref().map(String::as_str)[..]].concat();
     oracle::ask("admin", &arguments).unwrap();
-    crate::fixture::eventually("the topic out of sight", || {
+    eventually("the topic out of sight", || {
         let said = mirror.stdout() + &mirror.stderr();
         said.lines().any(|line| line.contains("the source topic was deleted") && line.contains("\"open\""))
     });
     oracle::delete_topics(&admin_of_source, &["closed"]).unwrap();
-    crate::fixture::eventually("the right to delete", || {
+    eventually("the right to delete", || {
         (mirror.stdout() + &mirror.stderr())
             .contains("the right DELETE is missing on 1 topics of cluster dst, such as src.closed")
     });
     allow(&target, "TOPIC", "src.*", &["DELETE"]);
-    crate::fixture::eventually("the deletion", || !there("src.closed"));
+    eventually("the deletion", || !there("src.closed"));
     assert!(there("src.open") && there("src.unwritable"), "{}", mirror.tail(40));
     stop(&mirror);
     let said = mirror.stdout() + &mirror.stderr();
     assert_eq!(said.lines().filter(|line| line.contains("no heartbeats")).count(), 2, "{said}");
+}
+
+/// In transactions a topic that may not be written holds up no other, and each missing right is named.
+#[test]
+fn in_transactions_the_rest_goes_on_too() {
+    let target = guarded();
+    for topic in ["may-open", "may-shut"] {
+        create(topic, 1, &[]);
+        produce(topic, &["--records", "20"]);
+    }
+    allow(&target, "CLUSTER", "kafka-cluster", &["CREATE", "DESCRIBE"]);
+    allow(&target, "TOPIC", "*", &["DESCRIBE", "DESCRIBE_CONFIGS"]);
+    allow(&target, "TOPIC", "mm2-offsets*", &["READ", "WRITE"]);
+    allow(&target, "TOPIC", "may.may-open", &["READ", "WRITE"]);
+    allow(&target, "GROUP", "may-mm2", &["READ"]);
+    let properties = Properties::between(("may", source()), ("dst", &target), "may-.*")
+        .with("exactly.once.source.support", "enabled")
+        .with("sync.topic.configs.enabled", "false");
+    let mirror = kmirror::start_run(&properties, &[]).unwrap();
+    let said = |words: &str| eventually(words, || (mirror.stdout() + &mirror.stderr()).contains(words));
+    said("TRANSACTIONAL_ID_AUTHORIZATION_FAILED");
+    allow(&target, "TRANSACTIONAL_ID", "may-mm2*", &["DESCRIBE", "WRITE"]);
+    let committed = |topic: &str| {
+        let dump = oracle::dump(&admin(&target), topic, &["--isolation", "read_committed"]).unwrap();
+        dump.values().map(|one| one.records).sum::<u64>()
+    };
+    eventually("the topics", || {
+        let topics = oracle::topics(&admin(&target)).unwrap();
+        ["may.may-open", "may.may-shut"].iter().all(|topic| topics.contains_key(*topic))
+    });
+    eventually("what is allowed", || committed("may.may-open") == 20);
+    said("AddPartitionsToTxn was refused: TOPIC_AUTHORIZATION_FAILED");
+    said("the offset map cannot be");
+    produce("may-open", &["--records", "20", "--first", "20"]);
+    eventually("more of it", || committed("may.may-open") == 40);
+    allow(&target, "TOPIC", "may.*", &["READ", "WRITE"]);
+    allow(&target, "TOPIC", "mm2-*", &["READ", "WRITE"]);
+    eventually("what was not", || committed("may.may-shut") == 20);
+    stop(&mirror);
+    let aborted = mirror.stderr().matches("a transaction is aborted").count();
+    assert_eq!(aborted, 0, "{}", mirror.tail(40));
 }

@@ -1,0 +1,231 @@
+//! Handing out new partitions: where each begins, by what was written down of it and by what the target holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kmirror_protocol::client::ClientError;
+use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{Before, Changes, Discovery, Known, Wanted};
+use crate::commit::ProgressStore;
+use crate::error::chain;
+use crate::flow::held::{self, Asked};
+use crate::flow::partition::{Assignment, Former};
+use crate::flow::position::{self, LogRange, Loss};
+use crate::flow::rewrite::TargetRules;
+use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
+use crate::offsets::map::OffsetMap;
+use crate::offsets::stretch::Settled;
+use crate::plan::{AutoOffsetReset, OnLost};
+use crate::progress::Progress;
+use crate::status::{PartitionState, PartitionStatus};
+
+impl Discovery {
+    pub(super) async fn assign_new(
+        &mut self,
+        topics: Vec<Wanted>,
+        rules: &HashMap<Arc<str>, TargetRules>,
+        before: &mut Before<'_>,
+        changes: &mut Changes,
+    ) -> Result<(), ClientError> {
+        let new: Vec<SourcePartition> = topics.iter().flat_map(|one| self.new_partitions(one)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let ranges = self.ranges(&new).await?;
+        for topic in topics {
+            let rules = rules.get(&topic.target_topic).copied().unwrap_or_default();
+            let partitions: Vec<SourcePartition> = self.new_partitions(&topic).collect();
+            for partition in partitions {
+                let Some(range) = ranges.get(&partition) else {
+                    let index = partition.partition;
+                    let what = format!("the source does not tell the offsets of partition {index}");
+                    self.status.set_trouble(&partition.topic, Some(what.into()));
+                    changes.again = true;
+                    continue;
+                };
+                changes.assign.extend(self.assign(&topic, partition, *range, rules, before));
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(
+        &mut self,
+        topic: &Wanted,
+        partition: SourcePartition,
+        range: LogRange,
+        rules: TargetRules,
+        before: &mut Before<'_>,
+    ) -> Option<Assignment> {
+        // What appears while mirroring runs is new as a whole: leaving out its first records would lose them.
+        let from_latest = self.first && self.plan.start == AutoOffsetReset::Latest;
+        let written = before.progress.get(&partition);
+        let mirrored = self
+            .mirrored_of_old_topic(&partition)
+            .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
+        let former = written
+            .filter(|progress| {
+                topic.deal_to.is_none()
+                    && mirrored.is_some_and(|(next, _)| next == progress.next)
+                    && position::is_same_topic(progress.topic_id, topic.source.id)
+            })
+            .and_then(|progress| progress.producer)
+            .map(|mark| Former { mark, holds: held::no_answer() });
+        let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest, former.is_some());
+        let kept = before.maps.take(&partition, topic.source.id);
+        let status = Arc::new(PartitionStatus::new(
+            partition.clone(),
+            Arc::clone(&topic.target_topic),
+            start,
+            range.latest,
+            self.offset_map(kept, mirrored, topic.source.id, start),
+        ));
+        let epoch =
+            written.filter(|progress| progress.next == start).and_then(|progress| progress.leader_epoch);
+        if let Some(epoch) = epoch {
+            status.epochs().learn(epoch, SourceOffset(start.0 - 1));
+        }
+        let known = self
+            .known
+            .entry(Arc::clone(&partition.topic))
+            .or_insert_with(|| Known { topic_id: topic.source.id, partitions: BTreeMap::new() });
+        known.partitions.insert(partition.partition, Arc::clone(&status));
+        self.status.insert(Arc::clone(&status));
+        if let Some(loss) = loss {
+            self.tell_loss(&status, &loss);
+            if self.plan.on_lost_records == OnLost::StopPartition {
+                let note = format!("{loss} (kmirror.on.lost.records=stop)");
+                status.set_state(PartitionState::Stopped, Some(note.into()));
+                return None;
+            }
+        }
+        let deal_to = topic.deal_to;
+        let rules = TargetRules { by_key: deal_to.is_some(), ..rules };
+        Some(Assignment {
+            shared_target: self.plan.allows_collisions || deal_to.is_some(),
+            deal_to,
+            source: partition,
+            topic_id: topic.source.id,
+            target_topic: Arc::clone(&topic.target_topic),
+            start,
+            former,
+            rules,
+            status,
+        })
+    }
+
+    /// Asks the target what it holds of those who wrote these partitions before.
+    pub(super) async fn ask_target(&self, assignments: &mut [Assignment]) {
+        let asked: Vec<Asked> = assignments
+            .iter()
+            .filter_map(|one| {
+                let partition = (Arc::clone(&one.target_topic), one.source.partition);
+                let identity = one.former.as_ref()?.mark.identity;
+                Some(Asked { partition, identity, min_in_sync: one.rules.min_in_sync })
+            })
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        let holds = held::ask(&self.writer, &asked).await;
+        for (former, holds) in assignments.iter_mut().filter_map(|one| one.former.as_mut()).zip(holds) {
+            former.holds = holds;
+        }
+    }
+
+    /// Writes down under which identity new partitions are written, before their first records leave: whoever restarts
+    /// can then tell how far they came. Without it a restart after a crash could repeat records.
+    ///
+    /// In transactions it is the transactional id that is written down: whoever takes over can then abort what is open.
+    pub(super) async fn claim(&self, assignments: &[Assignment], progress: &mut ProgressStore) {
+        let own = progress.transactional_id();
+        let mark = |former: Option<ProducerMark>| match own {
+            Some(_) => former,
+            None => Some(ProducerMark { identity: self.identity, sequence: 0 }),
+        };
+        let new = assignments
+            .iter()
+            .filter(|one| (one.former.is_none() || own.is_some()) && !one.shared_target)
+            .map(|one| Progress {
+                partition: one.source.clone(),
+                next: one.start,
+                topic_id: one.topic_id,
+                leader_epoch: one.status.epoch_before(one.start),
+                producer: mark(one.former.as_ref().map(|former| former.mark)),
+                transactional_id: own.clone(),
+            })
+            .collect();
+        if let Err(error) = progress.claim(new).await {
+            warn!(flow = self.plan.name(), "{}", chain(&error));
+        }
+    }
+
+    /// The offset map to go on with: what was mirrored unseen is unknown in it.
+    fn offset_map(
+        &self,
+        kept: Option<OffsetMap>,
+        mirrored: Option<(SourceOffset, Option<Uuid>)>,
+        topic_id: Option<Uuid>,
+        start: SourceOffset,
+    ) -> OffsetMap {
+        let mut map = kept.unwrap_or_else(|| OffsetMap::new(self.plan.sync.offset_map_segments));
+        if let Some((next, _)) = mirrored.filter(|(_, id)| position::is_same_topic(*id, topic_id)) {
+            map.resume(next);
+            if start < next {
+                map.apply(Settled::CutOff(start));
+            }
+        }
+        map
+    }
+
+    /// How far the partition was mirrored of a topic of the same name that is gone.
+    fn mirrored_of_old_topic(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
+        let gone = self.gone.get(&partition.topic)?;
+        let status = gone.partitions.get(&partition.partition)?;
+        Some((status.acknowledged_next(), gone.topic_id))
+    }
+
+    fn tell_loss(&self, status: &PartitionStatus, loss: &Loss) {
+        status.add_lost(loss.offsets());
+        warn!(flow = self.plan.name(), partition = %status.source, "{loss}");
+    }
+
+    /// What each partition's log holds. Partitions that cannot be listed now are left out.
+    async fn ranges(
+        &self,
+        partitions: &[SourcePartition],
+    ) -> Result<HashMap<SourcePartition, LogRange>, ClientError> {
+        let ask = |spec: OffsetSpec| {
+            let asked: Vec<_> =
+                partitions.iter().map(|one| (Arc::clone(&one.topic), one.partition, spec)).collect();
+            async move { offsets::list_offsets(&self.source, &asked).await }
+        };
+        let (earliest, latest) = tokio::try_join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest))?;
+        let mut starts = HashMap::new();
+        for ((topic, partition), answer) in earliest {
+            match answer {
+                Ok(at) => {
+                    starts.insert(SourcePartition { topic, partition }, SourceOffset(at.offset));
+                }
+                Err(code) => warn!(
+                    flow = self.plan.name(),
+                    topic = &*topic,
+                    partition,
+                    "the source does not tell the partition's offsets: {code}; will be tried again"
+                ),
+            }
+        }
+        Ok(latest
+            .into_iter()
+            .filter_map(|((topic, partition), answer)| {
+                let partition = SourcePartition { topic, partition };
+                let earliest = *starts.get(&partition)?;
+                let latest = SourceOffset(answer.ok()?.offset).max(earliest);
+                Some((partition, LogRange { earliest, latest }))
+            })
+            .collect())
+    }
+}
