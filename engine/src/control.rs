@@ -209,18 +209,6 @@ impl Flow {
         format!("{}-{instance}", share.group)
     }
 
-    /// As whom new partitions are written.
-    async fn identity(&self, id: &str) -> Result<(Identity, Option<Arc<Transaction>>), StartError> {
-        let target = &self.clients.target;
-        match &self.plan.transactions {
-            None => Ok((txn::init_producer_id(target).await?.into(), None)),
-            Some(plan) => {
-                let transaction = Transaction::begin(target, id, plan.timeout).await?;
-                Ok((transaction.identity(), Some(Arc::new(transaction))))
-            }
-        }
-    }
-
     /// Joins, and takes up what this process may run.
     async fn start(&self, member: &mut Membership, id: &str) -> Result<Running, StartError> {
         let Clients { source, target, source_admin, target_admin } = &self.clients;
@@ -324,17 +312,20 @@ impl Flow {
                 async { Ok(MapStore::open(plan, target, transaction, target_admin, target_metadata).await?) };
             tokio::try_join!(progress, maps)
         };
-        if plan.transactions.is_none() {
-            let ((identity, _), (mut progress, mut maps)) = tokio::try_join!(self.identity(id), open(None))?;
-            end_former(plan, target, (&mut progress, &maps), None, |one| shards.has(one)).await?;
-            maps.refresh().await?;
-            return Ok((identity, progress, maps, None));
-        }
-        let (identity, transaction) = self.identity(id).await?;
-        let (mut progress, mut maps) = open(transaction.as_ref()).await?;
+        let (identity, transaction, (mut progress, mut maps)) = match &plan.transactions {
+            None => {
+                let identity = async { Ok(txn::init_producer_id(target).await?) };
+                let (identity, stores) = tokio::try_join!(identity, open(None))?;
+                (identity.into(), None, stores)
+            }
+            Some(transactions) => {
+                let transaction = Arc::new(Transaction::begin(target, id, transactions.timeout).await?);
+                let stores = open(Some(&transaction)).await?;
+                (transaction.identity(), Some(transaction), stores)
+            }
+        };
         let own = transaction.as_ref().map(|one| one.name());
-        end_former(plan, target, (&mut progress, &maps), own, |one| shards.has(one)).await?;
-        maps.refresh().await?;
+        end_former(plan, target, (&mut progress, &mut maps), own, |one| shards.has(one)).await?;
         Ok((identity, progress, maps, transaction))
     }
 

@@ -21,7 +21,7 @@ use crate::flow::drive::Claim;
 use crate::flow::event::{Cause, Event};
 use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
 use crate::jobs::Jobs;
-use crate::offsets::store::MapStore;
+use crate::offsets::store::{MapError, MapStore};
 use crate::plan::FlowPlan;
 use crate::progress::Progress;
 use crate::share::lease::Lease;
@@ -216,12 +216,12 @@ impl Running {
     /// Reads what others wrote, before anything of theirs is gone on with.
     async fn read_again(&mut self) -> Result<(), StartError> {
         self.progress.refresh(&self.plan).await?;
+        self.maps.refresh().await?;
         let (status, own) = (&self.status, self.transacting.as_ref().map(Transacting::name));
-        end_former(&self.plan, &self.target, (&mut self.progress, &self.maps), own, |one| {
+        end_former(&self.plan, &self.target, (&mut self.progress, &mut self.maps), own, |one| {
             status.is_ours(one)
         })
         .await?;
-        self.maps.refresh().await?;
         self.unread = false;
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Running {
     }
 
     /// Writes down offset maps. What fails is written the next time.
-    async fn keep(&mut self, partitions: &[HandedOut]) {
+    async fn keep(&mut self, partitions: &[HandedOut]) -> Result<(), MapError> {
         let kept = self.maps.keep(partitions.iter().cloned()).await;
         if let Err(error) = &kept
             && !self.maps_unkept
@@ -270,6 +270,7 @@ impl Running {
             warn!(flow = self.plan.name(), "{}; will be tried again", chain(error));
         }
         self.maps_unkept = kept.is_err();
+        kept
     }
 
     /// A partition is going to be written under a new identity.
@@ -290,16 +291,20 @@ impl Running {
 
     /// Writes down how all partitions stand.
     async fn write_progress(&mut self, lease: &Lease) {
-        let all: Vec<HandedOut> =
-            self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect();
+        let all = self.handed_out();
         self.write_down(&all, lease).await;
+    }
+
+    fn handed_out(&self) -> Vec<HandedOut> {
+        self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect()
     }
 
     /// Maps first: progress that is further than they are would leave positions between that nobody knows. Nothing is
     /// written when somebody else may go on already.
     async fn write_down(&mut self, partitions: &[HandedOut], lease: &Lease) {
         if lease.holds() {
-            self.keep(partitions).await;
+            // It has been told; progress is written all the same.
+            let _ = self.keep(partitions).await;
         }
         if lease.holds() {
             write_progress(&self.plan, partitions, &mut self.progress).await;

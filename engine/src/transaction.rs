@@ -66,7 +66,7 @@ impl Transaction {
         let partitions = records.iter().map(|(partition, _)| (Arc::clone(topic), *partition));
         let new: Vec<TopicPartition> = partitions.filter(|one| !own.joined.contains(one)).collect();
         if !new.is_empty() {
-            self.id.add_partitions(self.identity, &new).await?;
+            self.join(&new).await?;
             own.joined.extend(new);
         }
         send::send_in_transaction(&self.cluster, topic, records, &mut own.sender).await

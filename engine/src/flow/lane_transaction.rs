@@ -79,7 +79,7 @@ impl Lane {
     pub(crate) fn may_send(&mut self, slot: Slot) -> bool {
         let now = self.now;
         let may = |partition: &Partition| partition.may_send(now);
-        if self.options.transaction.is_none() {
+        if !self.is_transactional() {
             return self.partition(slot).is_some_and(may);
         }
         if self.transaction.phase == Phase::Closed || !self.partition(slot).is_some_and(may) {
@@ -108,7 +108,7 @@ impl Lane {
     fn keeps_transactions_whole(&self, slot: Slot) -> bool {
         let winds_up = self.transaction.phase != Phase::Open || self.is_releasing(slot);
         let Some(partition) = self.partition(slot) else { return false };
-        if !partition.whole.is_between(partition.ledger.promised_next()) {
+        if !is_between(partition) {
             return !self.transaction.cuts;
         }
         let Some(next) = partition.front().map(|front| front.next) else { return false };
@@ -242,12 +242,12 @@ impl Lane {
     /// A partition that another process goes on with is let go of between two source transactions, when all is known.
     pub(crate) fn may_let_go(&self, slot: Slot) -> bool {
         let knows = |one: &Partition| one.ledger.is_idle() && (is_between(one) || self.transaction.cuts);
-        self.options.transaction.is_none() || self.partition(slot).is_none_or(knows)
+        !self.is_transactional() || self.partition(slot).is_none_or(knows)
     }
 
     /// What was sent of it is part of the transaction, also when it is gone from here.
     pub(crate) fn released_in_transaction(&mut self, slot: Slot) {
-        if self.options.transaction.is_some() {
+        if self.is_transactional() {
             self.transaction.released |= self.transaction.joined.contains(&slot);
             self.transaction.moved.remove(&slot);
             self.publish_now(slot);
@@ -265,9 +265,7 @@ impl Lane {
 
     /// After [`Event::Drain`](super::event::Event::Drain): whether the transaction is ready to be ended, or cannot be.
     pub(crate) fn is_transaction_drained(&self) -> bool {
-        self.options.transaction.is_none()
-            || self.transaction.phase == Phase::Closed
-            || self.transaction.given_up
+        !self.is_transactional() || self.transaction.phase == Phase::Closed || self.transaction.given_up
     }
 
     /// What is not known exactly cannot count.

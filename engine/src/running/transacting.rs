@@ -127,10 +127,14 @@ impl Running {
     async fn commit(&mut self, member: &mut Membership) -> Result<(), Cause> {
         let Some(transacting) = &self.transacting else { return Ok(()) };
         let (transaction, patience) = (Arc::clone(&transacting.transaction), transacting.plan.timeout);
-        let here: Vec<HandedOut> =
-            self.discovery.partitions().map(|(status, id)| (Arc::clone(status), id)).collect();
+        let here = self.handed_out();
         let all: Vec<HandedOut> = here.iter().chain(&self.letting_go).cloned().collect();
-        self.keep_in_transaction(all).await?;
+        // Where maps may not be written it goes on without them, as ever.
+        if let Err(error) = self.keep(&all).await
+            && !error.is_refused()
+        {
+            return Err(chain(&error).into());
+        }
         let own = || Some(Arc::clone(transaction.name()));
         // Who goes on with what was let go of has nothing to fence.
         let going = moved(&self.letting_go).map(|one| (one, None));
@@ -141,21 +145,6 @@ impl Running {
         self.show(&transaction, member, Instant::now() + patience).await?;
         transaction.end(true).await.map_err(|error| Cause::from(chain(&error)))?;
         self.status.counters.add_transaction(true);
-        Ok(())
-    }
-
-    /// Writes offset maps into the transaction. Where that may not be done it goes on without them, as ever.
-    async fn keep_in_transaction(&mut self, all: Vec<HandedOut>) -> Result<(), Cause> {
-        let Err(error) = self.maps.keep(all.into_iter()).await else {
-            self.maps_unkept = false;
-            return Ok(());
-        };
-        if !error.is_refused() {
-            return Err(chain(&error).into());
-        }
-        if !std::mem::replace(&mut self.maps_unkept, true) {
-            warn!(flow = self.plan.name(), "{}; will be tried again", chain(&error));
-        }
         Ok(())
     }
 
@@ -202,11 +191,11 @@ fn is_of_another_generation(error: &ClientError) -> bool {
 }
 
 /// Sees to it that nothing others began is undecided: what processes left open that wrote our partitions before is
-/// aborted, of others the end is awaited. Then reads their progress again. `own` is our own transactional id, if any.
+/// aborted, of others the end is awaited. Then reads their progress and maps again. `own` is our own transactional id, if any.
 pub(crate) async fn end_former(
     plan: &FlowPlan,
     target: &Cluster,
-    (progress, maps): (&mut ProgressStore, &MapStore),
+    (progress, maps): (&mut ProgressStore, &mut MapStore),
     own: Option<&Arc<str>>,
     is_ours: impl Fn(&SourcePartition) -> bool,
 ) -> Result<(), StartError> {
@@ -228,5 +217,6 @@ pub(crate) async fn end_former(
     }
     progress.is_decided().await?;
     maps.is_decided().await?;
-    Ok(progress.refresh(plan).await?)
+    progress.refresh(plan).await?;
+    Ok(maps.refresh().await?)
 }

@@ -13,6 +13,7 @@ use super::txn::ProducerIdentity;
 use crate::net::{Connection, NetError};
 use crate::wire::api::ApiKey;
 use crate::wire::batch::{Codec, Stamp, next_sequence};
+use crate::wire::messages::milliseconds;
 use crate::wire::produce::{self, ProduceEntry, TopicRef};
 use crate::wire::record::{NewRecord, build_batch};
 use crate::wire::reencode::Encoded;
@@ -163,9 +164,8 @@ async fn ask(
         })
         .collect();
     let version = produce::version(connection.require(ApiKey::Produce)?, &entries);
-    let timeout = cluster.options().connection.request_timeout.as_millis();
+    let timeout = milliseconds(cluster.options().connection.request_timeout);
     let wire = |source| NetError::wire(connection.address(), source);
-    let timeout = i32::try_from(timeout).unwrap_or(i32::MAX);
     let body = produce::encode(version, transactional_id.as_deref(), ACKS_ALL, timeout, &entries);
     let response = connection.send(ApiKey::Produce, version, body.map_err(wire)?).await?.await?;
     let response = produce::decode(version, response).map_err(wire)?;

@@ -24,7 +24,7 @@ use crate::wire::messages::parts::txn_offset_commit_request::{
 use crate::wire::messages::parts::{GroupId, ProducerId, TopicName, TransactionalId as WireId};
 use crate::wire::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest,
-    InitProducerIdResponse, Request, StrBytes, TxnOffsetCommitRequest,
+    InitProducerIdResponse, Request, StrBytes, TxnOffsetCommitRequest, milliseconds, text,
 };
 
 /// The pauses before a coordinator is asked again: the markers of the last transaction take some milliseconds, and
@@ -108,10 +108,9 @@ impl TransactionalId {
     /// # Errors
     /// See the type.
     pub async fn init(&self, timeout: Duration) -> Result<ProducerIdentity, ClientError> {
-        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let request = InitProducerIdRequest::default()
             .with_transactional_id(Some(WireId(text(&self.id))))
-            .with_transaction_timeout_ms(timeout);
+            .with_transaction_timeout_ms(milliseconds(timeout));
         self.ask(Coordinated::Transaction, &self.id, request, |answer| answer.error_code.into())
             .await
             .map(ProducerIdentity::from)
@@ -280,10 +279,6 @@ fn worst(codes: impl Iterator<Item = i16>) -> ErrorCode {
     // Of those that were not tried since others failed nothing is learnt.
     let told = failed.iter().find(|code| **code != ErrorCode::OperationNotAttempted);
     fatal.or(told).or_else(|| failed.first()).copied().unwrap_or(ErrorCode::None)
-}
-
-fn text(value: &str) -> StrBytes {
-    StrBytes::from_string(value.to_owned())
 }
 
 #[cfg(test)]

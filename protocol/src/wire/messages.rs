@@ -10,6 +10,8 @@ mod requests;
 mod shape;
 mod shapes;
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 pub use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
@@ -37,6 +39,16 @@ pub use kafka_protocol::{messages as parts, protocol::StrBytes};
 use super::api::ApiKey;
 use super::error::WireError;
 pub use shape::{Field, Kind};
+
+/// A string as messages carry it: a copy, which keeps nothing else in memory.
+pub fn text(value: &str) -> StrBytes {
+    StrBytes::from_string(value.to_owned())
+}
+
+/// A duration as messages carry it.
+pub fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
 
 /// A request that the message crate encodes, whose response it may decode once that fits its shape.
 pub trait Request: kafka_protocol::protocol::Request {

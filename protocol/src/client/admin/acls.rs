@@ -8,7 +8,7 @@ use crate::client::error::ClientError;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::parts::create_acls_request::AclCreation;
 use crate::wire::messages::parts::delete_acls_request::DeleteAclsFilter;
-use crate::wire::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, Request, StrBytes};
+use crate::wire::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, Request, text};
 
 /// How many bindings one request creates or deletes at most: a controller writes at most 10,000 records in one go.
 const BINDINGS_A_REQUEST: usize = 500;
@@ -243,10 +243,6 @@ pub async fn delete_acls(
         }));
     }
     Ok(done)
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::wire::messages::parts::leave_group_request::MemberIdentity;
 use crate::wire::messages::parts::sync_group_request::SyncGroupRequestAssignment;
 use crate::wire::messages::{
     HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, Request, StrBytes,
-    SyncGroupRequest,
+    SyncGroupRequest, milliseconds, text,
 };
 
 /// First JoinGroup whose answer is the id alone (KIP-394).
@@ -141,7 +141,7 @@ impl GroupMember {
         let response = self.send_join(&connection, metadata).await?;
         match ErrorCode::from(response.error_code) {
             ErrorCode::MemberIdRequired => {
-                self.id = detached(&response.member_id);
+                self.id = text(&response.member_id);
                 Ok(())
             }
             code => self.check(ApiKey::JoinGroup, code),
@@ -156,7 +156,7 @@ impl GroupMember {
         let connection = self.connection(true).await?;
         let response = self.send_join(&connection, metadata).await?;
         self.check(ApiKey::JoinGroup, ErrorCode::from(response.error_code))?;
-        self.id = detached(&response.member_id);
+        self.id = text(&response.member_id);
         self.generation = response.generation_id;
         // An instance that came back as leader is told to leave the assignment as it is (KIP-814).
         let leads = response.leader == response.member_id && !response.skip_assignment;
@@ -326,17 +326,4 @@ impl GroupMember {
     fn instance_id(&self) -> Option<StrBytes> {
         self.membership.instance_id.as_deref().map(text)
     }
-}
-
-fn text(value: &str) -> StrBytes {
-    StrBytes::from_string(value.to_owned())
-}
-
-/// A copy that does not keep the response it came in.
-fn detached(value: &StrBytes) -> StrBytes {
-    text(value)
-}
-
-fn milliseconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
