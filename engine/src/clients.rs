@@ -75,6 +75,7 @@ fn counting(
             send_buffer: plan.send_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
             receive_buffer: plan.receive_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
             throttling: Arc::clone(throttling),
+            ..ConnectionOptions::default()
         },
         metadata_max_age: plan.metadata_max_age,
         retry_backoff: plan.retry_backoff,

@@ -4,4 +4,7 @@
 
 pub mod client;
 pub mod net;
+mod secret;
 pub mod wire;
+
+pub use secret::Secret;

@@ -6,18 +6,23 @@
 mod address;
 mod connection;
 mod error;
+pub mod kerberos;
 mod options;
 mod pool;
 mod recognise;
+pub mod sasl;
+mod security;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+pub mod tls;
 mod transport;
 
 pub use address::{Address, AddressError};
 pub use connection::{Connection, ResponseWaiter};
 pub use error::NetError;
-pub use options::ConnectionOptions;
+pub use options::{ConnectionOptions, Route, Socks5};
 pub use pool::BufferPool;
 pub use recognise::Spoke;
+pub use security::{Security, SecuritySettings};
 pub use throttle::Throttling;
