@@ -19,13 +19,15 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    no cluster could be reached, or nothing could be started
   4    refused: source and target are one cluster, or the flows form a loop
-  5    --until-synced ended with something left out, the demonstration's copy differs, or translate --apply set nothing
+  5    --until-synced ended with something left out, the demonstration's copy differs, translate --apply set nothing, or
+       check found that rights are missing
   130  a second signal stopped at once, or a signal ended --until-synced early";
 
 const EXAMPLES: &str = "\
 Examples:
   kmirror demo                                  see it work, without any Kafka
   kmirror plan mm2.properties                   what would be mirrored, and why
+  kmirror check mm2.properties                  can each broker be reached, is any right missing
   kmirror run mm2.properties                    mirror until stopped
   kmirror run mm2.properties --until-synced     mirror what is there now, then end
   kmirror verify mm2.properties                 compare what both sides hold, record by record
@@ -99,6 +101,22 @@ Ends with 0 when there are warnings at most, otherwise as `kmirror run` would.")
         /// Connect to nothing
         #[arg(long)]
         offline: bool,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connects to every broker as configured, step by step, and tells which rights are missing; writes nothing
+    #[command(after_help = "\
+Examples:
+  kmirror check mm2.properties
+  kmirror check mm2.properties --json | jq '.flows[].rights.missing[]'
+
+The steps are: name, connect, proxy, TLS, Kafka (the versions of its APIs), SASL. Of each missing right the command that
+gives it is told.
+Ends with 0 when nothing is missing, 3 when a broker cannot be reached, 5 when rights are missing.")]
+    Check {
+        #[command(flatten)]
+        file: FileArguments,
         /// Write JSON
         #[arg(long)]
         json: bool,

@@ -15,7 +15,8 @@ pub(crate) enum Exit {
     StartFailed = 3,
     /// The flows must not run: one cluster under two names, or a loop.
     Refused = 4,
-    /// A run until synced ended with something left out, the demonstration's copy differs, or a group was not set.
+    /// A run until synced ended with something left out, the demonstration's copy differs, a group was not set, or rights are
+    /// missing.
     Incomplete = 5,
     /// A signal ended it before it was done.
     Interrupted = 130,

@@ -1,6 +1,7 @@
 //! `kmirror`: flags, files, signals, exit codes. What it does is in the engine.
 
 mod args;
+mod check;
 mod demo;
 mod demo_data;
 mod documents;
@@ -66,6 +67,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
             let report = plan::Options { offline, json };
             block_on(plan::plan(&file, report, &mut out))?
         }
+        Command::Check { file, json } => check::check(&file, json, &mut out),
         Command::Verify { file, what, json } => verify::verify(&file, *what, json, &mut out),
         Command::Status { file, flow, partitions, json } => {
             let asked = status::Asked { flow: flow.as_deref(), partitions, json };

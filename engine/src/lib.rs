@@ -1,5 +1,6 @@
 //! The mirroring engine: a validated `Plan` in, mirrored clusters out.
 
+pub mod check;
 mod clients;
 mod clock;
 mod commit;

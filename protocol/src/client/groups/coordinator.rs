@@ -34,7 +34,7 @@ const STRAGGLERS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`ClientError`] only when there is no metadata to be had.
-pub(super) async fn ask_coordinators<Q, T, A, F>(
+pub(in crate::client) async fn ask_coordinators<Q, T, A, F>(
     cluster: &Cluster,
     questions: Vec<(Arc<str>, Q)>,
     ask: A,
