@@ -4,6 +4,7 @@
 //! for whom a code is no failure at all (a topic to create that exists) looks at the code before it asks here.
 
 use crate::net::NetError;
+use crate::net::tls::TlsError;
 use crate::wire::error::ErrorCode;
 
 /// What to do about an error.
@@ -229,7 +230,14 @@ pub fn decide_net(error: &NetError) -> Action {
         | NetError::NotKafka { .. }
         | NetError::ClosedAtOnce { .. }
         | NetError::FrameTooLarge { .. }
-        | NetError::FrameOverBudget { .. } => Action::Fatal(Fault::Configuration),
+        | NetError::FrameOverBudget { .. }
+        | NetError::Bind { .. }
+        | NetError::Tls { source: TlsError::ClosedInHandshake | TlsError::ClosedAtOnce, .. } => {
+            Action::Fatal(Fault::Configuration)
+        }
+        NetError::Tls { .. } | NetError::Proxy { .. } if error.is_security() => {
+            Action::Fatal(Fault::Configuration)
+        }
         NetError::Unsupported { .. } => Action::Fatal(Fault::Version),
         NetError::Refused { code, .. } => decide(*code),
         NetError::Connect { .. }
@@ -240,6 +248,8 @@ pub fn decide_net(error: &NetError) -> Action {
         | NetError::Timeout { .. }
         | NetError::OutOfStep { .. }
         | NetError::Wire { .. }
+        | NetError::Tls { .. }
+        | NetError::Proxy { .. }
         | NetError::Broken { .. } => Action::RefreshAndRetry,
     }
 }

@@ -63,15 +63,15 @@ impl Connection {
 
     async fn start(
         address: &Address,
-        (read, write): (transport::ReadHalf, transport::WriteHalf),
+        stream: transport::Stream,
         options: &ConnectionOptions,
         pool: Option<Arc<BufferPool>>,
     ) -> Result<Self, NetError> {
         let bound = options.max_in_flight.max(1);
         let (queue, requests) = mpsc::channel(bound);
-        let shared = Arc::new(Shared::new(address.clone(), options, queue));
-        let writer = tokio::spawn(writer::run(Arc::clone(&shared), write, requests));
-        let reader = tokio::spawn(reader::run(Arc::clone(&shared), read, options.clone(), pool));
+        let shared = Arc::new(Shared::new(address.clone(), options, stream.encryption, queue));
+        let writer = tokio::spawn(writer::run(Arc::clone(&shared), stream.write, requests));
+        let reader = tokio::spawn(reader::run(Arc::clone(&shared), stream.read, options.clone(), pool));
         let closer = Arc::new(Closer::new(shared, [writer.abort_handle(), reader.abort_handle()]));
         let versions = handshake::versions(&closer).await?;
         Ok(Self { closer, versions: Arc::new(versions) })

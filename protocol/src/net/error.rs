@@ -1,12 +1,14 @@
 //! What can go wrong on one connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
 use super::recognise::Spoke;
+use super::socks5::Socks5Error;
+use super::tls::TlsError;
 use crate::wire::api::ApiKey;
 use crate::wire::error::{ErrorCode, WireError};
 
@@ -48,6 +50,39 @@ pub enum NetError {
         address: Address,
         /// The time it had.
         after: Duration,
+    },
+    /// The local address cannot be connected from.
+    #[error(
+        "cannot connect to {address} from {bind} (kmirror.bind.address); is that an address of this host?"
+    )]
+    Bind {
+        /// Who was wanted.
+        address: Address,
+        /// The local address.
+        bind: IpAddr,
+        /// What the operating system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The proxy does not connect us.
+    #[error("no connection to {address} through the proxy {proxy} (kmirror.socks5.proxy)")]
+    Proxy {
+        /// Who was wanted.
+        address: Address,
+        /// Who was asked for it.
+        proxy: Address,
+        /// What it said.
+        #[source]
+        source: Socks5Error,
+    },
+    /// The connection cannot be encrypted as configured.
+    #[error("no encrypted connection to {address}")]
+    Tls {
+        /// Who was wanted.
+        address: Address,
+        /// Why.
+        #[source]
+        source: TlsError,
     },
     /// Something else than Kafka answers.
     #[error("{address} does not speak Kafka: {spoke}")]
@@ -176,6 +211,20 @@ impl NetError {
             Self::Broken { cause } => cause.root(),
             other => other,
         }
+    }
+
+    /// Whether security is to blame, ours or theirs: certificates, stores, versions, logins. Trying again helps only when
+    /// somebody has changed something.
+    pub fn is_security(&self) -> bool {
+        match self.root() {
+            Self::Tls { source, .. } => source.is_security(),
+            Self::Proxy { source, .. } => source.is_security(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn tls(address: &Address, source: TlsError) -> Self {
+        Self::Tls { address: address.clone(), source }
     }
 
     pub(crate) fn wire(address: &Address, source: WireError) -> Self {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::shared::{Due, Patience, Shared};
@@ -148,7 +147,7 @@ impl Reader {
         let shared = &self.source.shared;
         let address = shared.address().clone();
         match (shared.has_answered(), self.head.is_empty()) {
-            (false, true) => NetError::ClosedAtOnce { address },
+            (false, true) => shared.closed_at_once(),
             (false, false) => NetError::NotKafka { address, spoke: Spoke::recognise(&self.head) },
             (true, _) => NetError::Closed { address },
         }

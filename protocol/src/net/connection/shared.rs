@@ -14,6 +14,8 @@ use crate::net::address::Address;
 use crate::net::error::NetError;
 use crate::net::options::ConnectionOptions;
 use crate::net::throttle::{THROTTLE_MAX, Throttling};
+use crate::net::tls::TlsError;
+use crate::net::transport::Encryption;
 use crate::wire::api::ApiKey;
 use crate::wire::frame;
 
@@ -31,6 +33,7 @@ pub(super) struct Shared {
     client_id: Arc<str>,
     places: Arc<Semaphore>,
     throttling: Arc<Throttling>,
+    encryption: Option<Encryption>,
     state: Mutex<State>,
 }
 
@@ -78,7 +81,12 @@ pub(super) enum Patience {
 }
 
 impl Shared {
-    pub(super) fn new(address: Address, options: &ConnectionOptions, queue: mpsc::Sender<Outgoing>) -> Self {
+    pub(super) fn new(
+        address: Address,
+        options: &ConnectionOptions,
+        encryption: Option<Encryption>,
+        queue: mpsc::Sender<Outgoing>,
+    ) -> Self {
         let state = State {
             next_correlation_id: 0,
             in_flight: VecDeque::new(),
@@ -93,6 +101,7 @@ impl Shared {
             client_id: Arc::clone(&options.client_id),
             places: Arc::new(Semaphore::new(options.max_in_flight.max(1))),
             throttling: Arc::clone(&options.throttling),
+            encryption,
             state: Mutex::new(state),
         }
     }
@@ -214,11 +223,22 @@ impl Shared {
 
     /// What a failure of the socket means. A TLS server that reads plain text resets the connection.
     pub(super) fn io_failure(&self, error: io::Error) -> NetError {
+        if let Some(source) = self.encryption.and_then(|encryption| encryption.explain(&error)) {
+            return NetError::tls(&self.address, source);
+        }
         let hung_up = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
         if hung_up && !self.has_answered() {
-            NetError::ClosedAtOnce { address: self.address.clone() }
+            self.closed_at_once()
         } else {
             NetError::Io { address: self.address.clone(), source: Arc::new(error) }
+        }
+    }
+
+    /// The connection was closed before the first answer.
+    pub(super) fn closed_at_once(&self) -> NetError {
+        match self.encryption {
+            Some(_) => NetError::tls(&self.address, TlsError::ClosedAtOnce),
+            None => NetError::ClosedAtOnce { address: self.address.clone() },
         }
     }
 

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::shared::{Outgoing, Shared};
 use crate::net::transport::WriteHalf;
@@ -17,6 +17,9 @@ use crate::net::transport::WriteHalf;
 const MAX_SLICES: usize = 128;
 /// How many requests are taken off the queue at once.
 const MAX_REQUESTS: usize = 32;
+/// How long the reader has to find out why a new connection cannot be written to: a broker that refuses our certificate
+/// says so (TLS 1.3 lets it do that late), and closes.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Writes what is queued until the connection breaks.
 pub(super) async fn run(shared: Arc<Shared>, stream: WriteHalf, requests: mpsc::Receiver<Outgoing>) {
@@ -28,6 +31,9 @@ pub(super) async fn run(shared: Arc<Shared>, stream: WriteHalf, requests: mpsc::
         begun: false,
     };
     if let Err(error) = writer.run(requests).await {
+        if !shared.has_answered() {
+            sleep(LAST_WORDS).await;
+        }
         shared.break_with(shared.io_failure(error));
     }
 }
@@ -56,6 +62,7 @@ impl Writer {
                 let written = self.write_some(most).await?;
                 self.advance(written);
             }
+            self.stream.flush().await?;
         }
         Ok(())
     }

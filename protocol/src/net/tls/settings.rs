@@ -1,4 +1,4 @@
-//! TLS: from stores and options to a rustls configuration, loaded anew when files change. Opens no sockets.
+//! What can be set about TLS. Values only: nothing is read or checked here.
 
 use std::path::PathBuf;
 
@@ -65,22 +65,4 @@ pub enum StoreKind {
     Pkcs12,
     /// Text with certificates and keys.
     Pem,
-}
-
-/// TLS at work: the settings and what was loaded for them.
-#[derive(Debug)]
-pub struct Tls {
-    settings: TlsSettings,
-}
-
-impl Tls {
-    /// Loads nothing yet.
-    pub fn new(settings: TlsSettings) -> Self {
-        Self { settings }
-    }
-
-    /// What is configured.
-    pub fn settings(&self) -> &TlsSettings {
-        &self.settings
-    }
 }
