@@ -61,9 +61,9 @@ fn flow(flow: &Flow) -> Value {
 }
 
 fn told(rights: &RightsReport) -> Value {
-    let refused = rights.refused.iter().map(|(end, topic, fault)| {
-        json!({ "side": side(*end), "topic": &**topic, "reason": fault.to_string() })
-    });
+    let refused = rights.refused.iter().map(
+        |(end, topic, fault)| json!({ "side": side(*end), "topic": &**topic, "reason": fault.to_string() }),
+    );
     json!({
         "missing": rights.missing.iter().map(need).collect::<Vec<_>>(),
         "untold": rights.untold.iter().map(need).collect::<Vec<_>>(),

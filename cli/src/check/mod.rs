@@ -65,7 +65,8 @@ async fn look(plan: &Plan) -> Report {
     }
     for flow in plan.enabled_flows() {
         let ends = [&flow.source, &flow.target];
-        let unreachable = |(way, found): &&(Way, WayReport)| ends.contains(&&way.alias) && !found.is_reachable();
+        let unreachable =
+            |(way, found): &&(Way, WayReport)| ends.contains(&&way.alias) && !found.is_reachable();
         let rights = match report.ways.iter().find(unreachable) {
             Some((way, _)) => Err(format!("not asked: cluster {} cannot be reached", way.alias)),
             None => rights(flow).await.map_err(|error| chain(&error)),
@@ -101,7 +102,9 @@ fn passed(stage: Stage, facts: &ConnectionFacts) -> String {
     match stage {
         Stage::Name | Stage::Proxy => String::new(),
         Stage::Connect => facts.peer.to_string(),
-        Stage::Tls => facts.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.suite)).unwrap_or_default(),
+        Stage::Tls => {
+            facts.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.suite)).unwrap_or_default()
+        }
         Stage::Kafka => format!("{} APIs in common", facts.apis),
         Stage::Sasl => match facts.session {
             Some(life) => format!("for {} s, then again", life.as_secs()),

@@ -21,12 +21,15 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
             writeln!(out, "  {}", named(broker))?;
             for step in steps(&broker.outcome, &stages) {
                 match step.outcome {
-                    Outcome::Passed(details) => writeln!(out, "{}", format!("    ok        {:<8} {details}", step.name).trim_end())?,
+                    Outcome::Passed(details) => {
+                        writeln!(out, "{}", format!("    ok        {:<8} {details}", step.name).trim_end())?
+                    }
                     Outcome::Failed(why) => writeln!(out, "    FAILED    {:<8} {why}", step.name)?,
                     Outcome::NotTried => writeln!(out, "    not tried {}", step.name)?,
                 }
             }
-            let chain = broker.outcome.iter().filter_map(|facts| facts.tls.as_ref()).flat_map(|tls| &tls.chain);
+            let chain =
+                broker.outcome.iter().filter_map(|facts| facts.tls.as_ref()).flat_map(|tls| &tls.chain);
             for link in chain {
                 writeln!(out, "              {} until {}", link.subject, day(link.not_after))?;
             }
@@ -58,7 +61,14 @@ fn write_flow(flow: &Flow, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "flow {}: {} topics", flow.name, rights.topics)?;
     for need in &rights.missing {
         let weight = if need.essential { "MISSING" } else { "missing" };
-        writeln!(out, "  {weight}  {} on {} of {}: {}", need.operation, need.on, side(need.end), need.purpose)?;
+        writeln!(
+            out,
+            "  {weight}  {} on {} of {}: {}",
+            need.operation,
+            need.on,
+            side(need.end),
+            need.purpose
+        )?;
         writeln!(out, "           {}", command(need))?;
     }
     for (end, topic, fault) in &rights.refused {
@@ -75,7 +85,9 @@ fn write_flow(flow: &Flow, out: &mut impl Write) -> anyhow::Result<()> {
 fn untold(rights: &RightsReport) -> String {
     match rights.untold.len() {
         0 => String::new(),
-        count => format!(" ({count} that brokers do not tell of: topics that are not there yet, or brokers before 2.8)"),
+        count => format!(
+            " ({count} that brokers do not tell of: topics that are not there yet, or brokers before 2.8)"
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ mod shared;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::address::Address;
 use super::error::NetError;
+use super::facts::ConnectionFacts;
 use super::options::ConnectionOptions;
 use super::pool::BufferPool;
 use super::transport;
@@ -33,6 +35,7 @@ use shared::{Closer, Shared};
 pub struct Connection {
     closer: Arc<Closer>,
     versions: Arc<BTreeMap<ApiKey, i16>>,
+    facts: Arc<ConnectionFacts>,
 }
 
 impl Connection {
@@ -50,7 +53,7 @@ impl Connection {
         let mut failure = NetError::NoAddresses { address: address.clone() };
         for peer in transport::resolve(address, options).await? {
             let opened = match transport::open(address, peer, options).await {
-                Ok(stream) => Self::start(address, stream, options, pool.clone()).await,
+                Ok(stream) => Self::start(address, peer, stream, options, pool.clone()).await,
                 Err(error) => Err(error),
             };
             match opened {
@@ -63,6 +66,7 @@ impl Connection {
 
     async fn start(
         address: &Address,
+        peer: SocketAddr,
         stream: transport::Stream,
         options: &ConnectionOptions,
         pool: Option<Arc<BufferPool>>,
@@ -74,12 +78,18 @@ impl Connection {
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), stream.read, options.clone(), pool));
         let closer = Arc::new(Closer::new(shared, [writer.abort_handle(), reader.abort_handle()]));
         let versions = handshake::versions(&closer).await?;
-        Ok(Self { closer, versions: Arc::new(versions) })
+        let facts = ConnectionFacts { peer, tls: stream.facts, apis: versions.len(), session: None };
+        Ok(Self { closer, versions: Arc::new(versions), facts: Arc::new(facts) })
     }
 
     /// Who is on the other side, as it was named to [`open`](Self::open).
     pub fn address(&self) -> &Address {
         self.closer.shared().address()
+    }
+
+    /// How it was opened.
+    pub fn facts(&self) -> &ConnectionFacts {
+        &self.facts
     }
 
     /// The highest version of an API that the broker and we speak; `None` where the broker lacks it.

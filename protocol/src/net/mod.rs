@@ -6,6 +6,7 @@
 mod address;
 mod connection;
 mod error;
+mod facts;
 pub mod kerberos;
 mod keystore;
 mod options;
@@ -23,6 +24,7 @@ mod transport;
 pub use address::{Address, AddressError};
 pub use connection::{Connection, ResponseWaiter};
 pub use error::NetError;
+pub use facts::{ConnectionFacts, Shown, Stage, TlsFacts};
 pub use keystore::KeystoreError;
 pub use options::{ConnectionOptions, Route, Socks5};
 pub use pool::BufferPool;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::address::Address;
 use super::error::NetError;
+use super::facts::TlsFacts;
 use super::options::ConnectionOptions;
 use super::socks5;
 use super::tls::{self, TlsError, TlsStream};
@@ -21,6 +22,7 @@ pub(super) struct Stream {
     pub(super) read: ReadHalf,
     pub(super) write: WriteHalf,
     pub(super) encryption: Option<Encryption>,
+    pub(super) facts: Option<TlsFacts>,
 }
 
 /// What has to be known of a stream's TLS to explain its failures.
@@ -114,14 +116,20 @@ pub(super) async fn open(
         .map_err(|_| timed_out(address, options))??;
     let Some(tls) = options.security.tls() else {
         let (read, write) = stream.into_split();
-        return Ok(Stream { read: ReadHalf::Plain(read), write: WriteHalf::Plain(write), encryption: None });
+        return Ok(Stream {
+            read: ReadHalf::Plain(read),
+            write: WriteHalf::Plain(write),
+            encryption: None,
+            facts: None,
+        });
     };
     // A broker that is busy takes its time for handshakes as for requests; Java sets them no limit of their own.
     let stream = tls.connect(&address.host, stream, options.request_timeout).await;
     let stream = stream.map_err(|source| NetError::tls(address, source))?;
     let encryption = Some(Encryption { has_identity: stream.has_identity() });
+    let facts = Some(stream.facts());
     let (read, write) = tokio_io::split(stream);
-    Ok(Stream { read: ReadHalf::Tls(read), write: WriteHalf::Tls(write), encryption })
+    Ok(Stream { read: ReadHalf::Tls(read), write: WriteHalf::Tls(write), encryption, facts })
 }
 
 /// A stream that leads to the broker.

@@ -12,9 +12,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
 
+use super::certificate::{Certificate, Moment};
 use super::error::{TlsError, explain};
 use super::load::Loaded;
 use super::settings::TlsSettings;
+use crate::net::facts::{Shown, TlsFacts};
 
 /// A TCP stream with TLS. Says goodbye (`close_notify`) when dropped, as far as that needs no waiting.
 #[derive(Debug)]
@@ -27,6 +29,23 @@ impl TlsStream {
     /// Whether we had a certificate to show.
     pub(crate) fn has_identity(&self) -> bool {
         self.has_identity
+    }
+
+    /// How it is encrypted.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        let (_, session) = self.inner.get_ref();
+        let version = session.protocol_version().and_then(|version| version.as_str());
+        let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        let shown = session.peer_certificates().unwrap_or_default().iter();
+        let chain = shown.filter_map(|certificate| Certificate::read(certificate)).map(|certificate| Shown {
+            subject: certificate.subject,
+            not_after: Moment(certificate.not_after),
+        });
+        TlsFacts {
+            version: version.unwrap_or_default().to_owned(),
+            suite: suite.unwrap_or_default().to_owned(),
+            chain: chain.collect(),
+        }
     }
 
     /// The broker's own certificate (DER).
