@@ -17,7 +17,7 @@ use crate::summary::summary;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A mirror gives up when each of its flows failed to start and this time is over: the file or the clusters are wrong.
 /// A first attempt that is still at work is left alone: thousands of topics take a while to create. Once a flow has
-/// started, it is retried for ever.
+/// started, it is retried for ever. Where it is certificates or logins, it gives up at once.
 const START_WITHIN: Duration = Duration::from_secs(15);
 /// A run until synced ends as incomplete when for so long nothing moved and something is in trouble.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
@@ -133,13 +133,16 @@ async fn wait_for_start(status: &Status) -> bool {
     // One that other processes keep waiting has started, too.
     while !status.flows.iter().any(|flow| flow.is_discovered() || flow.is_waiting()) {
         let all_failed = status.flows.iter().all(|flow| !flow.trouble().is_empty());
-        if all_failed && started.elapsed() > START_WITHIN {
+        let all_denied = status.flows.iter().all(|flow| flow.is_denied());
+        if all_denied || (all_failed && started.elapsed() > START_WITHIN) {
             for flow in &status.flows {
                 for (about, what) in flow.trouble() {
                     error!("{about}: {what}");
                 }
             }
-            error!("no flow could be started within {} s", START_WITHIN.as_secs());
+            if !all_denied {
+                error!("no flow could be started within {} s", START_WITHIN.as_secs());
+            }
             return false;
         }
         tokio::time::sleep(LOOK_EVERY).await;

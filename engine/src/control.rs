@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kmirror_protocol::client::{ClientError, Metadata, Topics, txn};
-use kmirror_protocol::net::BufferPool;
+use kmirror_protocol::net::{BufferPool, NetError};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -77,6 +77,18 @@ pub(crate) enum StartError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Progress(#[from] ProgressError),
+}
+
+impl StartError {
+    /// Whether certificates or logins are to blame.
+    fn is_security(&self) -> bool {
+        match self {
+            Self::Client(source) | Self::Progress(ProgressError::Read { source, .. }) => {
+                source.net().is_some_and(NetError::is_security)
+            }
+            Self::Refused(_) | Self::Progress(_) => false,
+        }
+    }
 }
 
 /// The cluster ids that the flows of this process have seen, by alias: what is one cluster under two names shows
@@ -176,6 +188,7 @@ impl Flow {
             match started {
                 Ok(running) => {
                     self.status.set_trouble(&trouble, None);
+                    self.status.set_denied(false);
                     match running.run(member).await {
                         Ended::Stopped => return Ok(()),
                         Ended::Aborted(cause) => {
@@ -188,6 +201,11 @@ impl Flow {
                 Err(StartError::Refused(refusal)) => return Err(refusal),
                 Err(error) => {
                     let text = chain(&error);
+                    let denied = error.is_security();
+                    if denied {
+                        pause = START_PAUSE_MAX;
+                    }
+                    self.status.set_denied(denied);
                     warn!(flow = &*trouble, "cannot start yet: {text}; trying again in {pause:?}");
                     self.status.set_trouble(&trouble, Some(text.into()));
                 }

@@ -117,6 +117,7 @@ pub struct FlowStatus {
     owned: RwLock<Shards>,
     discovered: AtomicBool,
     waiting: AtomicBool,
+    denied: AtomicBool,
     leads: watch::Sender<bool>,
 }
 
@@ -134,6 +135,7 @@ impl FlowStatus {
             owned: RwLock::new(Shards::NONE),
             discovered: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
+            denied: AtomicBool::new(false),
             leads: watch::Sender::new(false),
         }
     }
@@ -198,6 +200,12 @@ impl FlowStatus {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Whether the last attempt to start it failed for the sake of security: certificates, logins. Trying again soon is
+    /// no help, and locks users out at some brokers.
+    pub fn is_denied(&self) -> bool {
+        self.denied.load(Ordering::Relaxed)
+    }
+
     /// Whether this process runs what exactly one process of the flow runs.
     pub fn leads(&self) -> bool {
         *self.leads.borrow()
@@ -210,6 +218,10 @@ impl FlowStatus {
 
     pub(crate) fn set_waiting(&self, waiting: bool) {
         self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_denied(&self, denied: bool) {
+        self.denied.store(denied, Ordering::Relaxed);
     }
 
     pub(crate) fn set_leads(&self, leads: bool) {

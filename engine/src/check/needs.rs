@@ -221,3 +221,74 @@ impl List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::plan::{Plan, PlanArgs, SourceTopic, explain};
+
+    /// The needs of a flow from A to B with a new topic `fresh` and a mirrored one `known`, in words.
+    fn needs(more: &str) -> (Vec<String>, Vec<String>) {
+        let text = format!(
+            "clusters = A, B\nA.bootstrap.servers = a:1\nB.bootstrap.servers = b:1\nA->B.enabled = true\n{more}"
+        );
+        let plan = Plan::from_properties(&text, "file", &PlanArgs::default()).unwrap();
+        let flow = plan.enabled_flows().next().unwrap();
+        let topic = |name| SourceTopic { name, partitions: 3, internal: false, mirrored_before: false };
+        let there = BTreeMap::from([("A.known".to_owned(), 1)]);
+        let topics = explain(flow, &[topic("fresh"), topic("known")], Some(&there));
+        let wanted = wanted(flow, &topics, &["billing".into()]);
+        let words = |need: &Need| format!("{:?} {} {} {}", need.end, need.operation, need.on, need.essential);
+        let created = wanted.creations.iter().map(|(end, topic)| format!("{end:?} {}", topic.name));
+        (wanted.needs.iter().map(words).collect(), created.collect())
+    }
+
+    #[test]
+    fn what_records_need() {
+        let (needs, created) = needs("");
+        for need in [
+            "Source READ topic fresh true",
+            "Source READ topic known true",
+            "Target WRITE topic A.known true",
+            "Target ALTER topic A.known true",
+            "Target READ topic A.known false",
+            "Target ALTER_CONFIGS topic A.known false",
+            "Target READ group A-mm2 true",
+            "Target WRITE topic mm2-offsets.A.internal true",
+            "Target ALTER the cluster false",
+        ] {
+            assert!(needs.iter().any(|one| one == need), "{need}: {needs:#?}");
+        }
+        assert!(!needs.iter().any(|need| need.contains("A.fresh")), "{needs:#?}");
+        assert!(created.contains(&"Target A.fresh".to_owned()), "{created:?}");
+        assert!(!created.contains(&"Target A.known".to_owned()), "{created:?}");
+    }
+
+    #[test]
+    fn what_is_switched_off_needs_nothing() {
+        let (needs, created) = needs(
+            "sync.topic.acls.enabled = false\nsync.topic.configs.enabled = false\nemit.checkpoints.enabled = false\n",
+        );
+        for absent in ["the cluster", "ALTER_CONFIGS", "checkpoints", "__consumer_offsets", "billing"] {
+            assert!(!needs.iter().chain(&created).any(|one| one.contains(absent)), "{absent}: {needs:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_switched_on_needs_more() {
+        let (needs, _) = needs(
+            "exactly.once.source.support = enabled\nsync.group.offsets.enabled = true\nkmirror.sync.quotas = true\n\
+             kmirror.sync.topic.deletions = on\n",
+        );
+        for need in [
+            "Target WRITE transactional ids that begin with A-mm2- true",
+            "Target READ group billing false",
+            "Target ALTER_CONFIGS the cluster false",
+            "Target DELETE topic A.known false",
+        ] {
+            assert!(needs.iter().any(|one| one == need), "{need}: {needs:#?}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use kmirror_tests::oracle;
 use crate::fixture::{create, eventually, produce, source, stop};
 
 /// A cluster whose open listener gives nobody any right, and one for administration that gives all.
-fn guarded() -> KafkaCluster {
+pub(crate) fn guarded() -> KafkaCluster {
     let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" \
                  password=\"admin\" user_admin=\"admin\";";
     let options = Options::default()
@@ -26,13 +26,13 @@ fn guarded() -> KafkaCluster {
 }
 
 /// The address of the administration listener, with credentials, as the oracle takes it.
-fn admin(cluster: &KafkaCluster) -> String {
+pub(crate) fn admin(cluster: &KafkaCluster) -> String {
     let login =
         "security.protocol=SASL_PLAINTEXT;sasl.mechanism=PLAIN;sasl.username=admin;sasl.password=admin";
     format!("{};{login}", cluster.bootstrap_of("ADMIN"))
 }
 
-fn allow(cluster: &KafkaCluster, resource: &str, name: &str, operations: &[&str]) {
+pub(crate) fn allow(cluster: &KafkaCluster, resource: &str, name: &str, operations: &[&str]) {
     let admin = admin(cluster);
     oracle::ask("admin", &[&[admin.as_str(), "allow", resource, name], operations].concat()).unwrap();
 }
