@@ -9,6 +9,7 @@ mod control;
 mod create;
 mod discovery;
 mod error;
+mod expiry;
 pub mod failover;
 pub mod filter;
 pub mod flow;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use kmirror_protocol::net::Throttling;
+use kmirror_protocol::net::tls::CertificateInfo;
 
 use crate::flow::event::Side;
 use crate::flow::rewrite::{DropReason, ReencodeReason};
@@ -57,6 +58,12 @@ const THROTTLED: Metric = Metric(
 const THROTTLED_RESPONSES: Metric =
     Metric("kmirror_throttled_responses_total", "counter", "Responses that asked for such silence.");
 
+const CERTIFICATES: Metric = Metric(
+    "kmirror_certificate_not_after_seconds",
+    "gauge",
+    "When a certificate ends that connections use or brokers showed, in seconds since 1970.",
+);
+
 /// Every metric as text.
 pub fn render(status: &Status) -> String {
     let mut out = String::new();
@@ -92,7 +99,20 @@ pub fn render(status: &Status) -> String {
     }
     throttling(&mut out, status, &THROTTLED, |one| one.silence().as_secs_f64().to_string());
     throttling(&mut out, status, &THROTTLED_RESPONSES, |one| one.responses().to_string());
+    certificates(&mut out, status);
     out
+}
+
+fn certificates(out: &mut String, status: &Status) {
+    head(out, &CERTIFICATES);
+    for (cluster, CertificateInfo { holder, subject, not_after }) in status.certificates() {
+        let (holder, name) = (escape(&holder.to_string()), CERTIFICATES.0);
+        let (cluster, subject) = (escape(&cluster), escape(&subject));
+        let _ = writeln!(
+            out,
+            "{name}{{cluster=\"{cluster}\",holder=\"{holder}\",subject=\"{subject}\"}} {not_after}"
+        );
+    }
 }
 
 fn throttling(out: &mut String, status: &Status, metric: &Metric, value: impl Fn(&Throttling) -> String) {

@@ -11,6 +11,7 @@ use tracing::error;
 
 use crate::clients::Clients;
 use crate::control::{Flow, Refusal, SeenClusters, Shared};
+use crate::expiry;
 use crate::flow::workers::Workers;
 use crate::heartbeat;
 use crate::metrics;
@@ -60,7 +61,7 @@ impl Mirror {
             stop: CancellationToken::new(),
             plan: Arc::clone(&plan),
         };
-        let mut status = Status { flows: Vec::new() };
+        let mut status = Status { flows: Vec::new(), securities: expiry::securities(&plan) };
         let mut flows = JoinSet::new();
         let mut limits = Vec::new();
         for flow_plan in plan.enabled_flows() {
@@ -88,6 +89,11 @@ impl Mirror {
                 Ok(())
             });
         }
+        let watching = expiry::watch(status.securities.clone(), shared.stop.clone());
+        flows.spawn(async {
+            watching.await;
+            Ok(())
+        });
         Ok(Self { status: Arc::new(status), stop: shared.stop, flows, limits })
     }
 

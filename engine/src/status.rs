@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use kmirror_protocol::net::Throttling;
+use kmirror_protocol::net::tls::CertificateInfo;
+use kmirror_protocol::net::{Security, Throttling};
 use tokio::sync::watch;
 
 use crate::flow::event::Side;
@@ -256,9 +257,20 @@ impl FlowStatus {
 pub struct Status {
     /// Its flows, in the order of the plan.
     pub flows: Vec<Arc<FlowStatus>>,
+    /// How their clusters are secured.
+    pub(crate) securities: Vec<(Arc<str>, Security)>,
 }
 
 impl Status {
+    /// The certificates in use, and those that brokers showed, with the clusters they belong to.
+    pub fn certificates(&self) -> Vec<(Arc<str>, CertificateInfo)> {
+        let of = |(cluster, security): &(Arc<str>, Security)| {
+            let certificates = security.tls().map(|tls| tls.certificates()).unwrap_or_default();
+            certificates.into_iter().map(|one| (Arc::clone(cluster), one)).collect::<Vec<_>>()
+        };
+        self.securities.iter().flat_map(of).collect()
+    }
+
     /// Whether every flow is synced, see [`FlowStatus::is_synced`].
     pub fn is_synced(&self) -> bool {
         self.flows.iter().all(|flow| flow.is_synced())

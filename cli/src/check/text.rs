@@ -4,9 +4,9 @@ use std::io::Write;
 
 use kmirror_engine::check::{BrokerReport, End, Need, RightsReport};
 use kmirror_protocol::client::admin::AclOperation;
+use kmirror_protocol::net::tls::Moment;
 
 use super::{Flow, Outcome, Report, steps};
-use crate::time::day;
 
 /// Writes the report.
 ///
@@ -31,11 +31,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
             let chain =
                 broker.outcome.iter().filter_map(|facts| facts.tls.as_ref()).flat_map(|tls| &tls.chain);
             for link in chain {
-                writeln!(out, "              {} until {}", link.subject, day(link.not_after))?;
+                writeln!(out, "              {} until {}", link.subject, link.not_after)?;
             }
         }
         for certificate in found.certificates.iter().filter(|one| one.is_ours()) {
-            let (subject, until) = (&certificate.subject, day(certificate.not_after));
+            let (subject, until) = (&certificate.subject, Moment(certificate.not_after));
             writeln!(out, "  {}: {subject} until {until}", certificate.holder)?;
         }
         writeln!(out)?;

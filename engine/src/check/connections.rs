@@ -82,18 +82,20 @@ pub fn ways(plan: &Plan) -> Vec<Way> {
 }
 
 fn connects_alike(one: &ClientPlan, other: &ClientPlan) -> bool {
-    one.bootstrap == other.bootstrap && one.security == other.security && one.route == other.route
+    one.bootstrap == other.bootstrap
+        && one.security.settings() == other.security.settings()
+        && one.route == other.route
 }
 
 impl Way {
     /// How it is secured, such as `SASL_SSL with SCRAM-SHA-512 as mirror`.
     pub fn described(&self) -> String {
-        self.plan.security.to_string()
+        self.plan.security.settings().to_string()
     }
 
     /// The steps of connecting, in their order.
     pub fn stages(&self) -> Vec<Stage> {
-        let (security, route) = (&self.plan.security, &self.plan.route);
+        let (security, route) = (self.plan.security.settings(), &self.plan.route);
         let taken = |stage: &Stage| match stage {
             Stage::Proxy => route.proxy.is_some(),
             Stage::Tls => security.tls.is_some(),

@@ -3,6 +3,7 @@
 //! The settings come from configuration and can be replaced while connections are in use: the next connection, and the
 //! next re-authentication, take the new ones.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::sasl::{Sasl, SaslSettings};
@@ -25,6 +26,19 @@ impl SecuritySettings {
             (Some(_), None) => "SSL",
             (None, Some(_)) => "SASL_PLAINTEXT",
             (Some(_), Some(_)) => "SASL_SSL",
+        }
+    }
+}
+
+impl fmt::Display for SecuritySettings {
+    /// `SASL_SSL with SCRAM-SHA-512 as mirror`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.protocol())?;
+        let Some(sasl) = &self.sasl else { return Ok(()) };
+        write!(f, " with {}", sasl.mechanism())?;
+        match sasl.user() {
+            Some(user) => write!(f, " as {user}"),
+            None => Ok(()),
         }
     }
 }
@@ -64,6 +78,11 @@ impl Security {
             *state = State::new(settings);
         }
         differ
+    }
+
+    /// Whether the other is this one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
     /// What is configured now.

@@ -15,6 +15,7 @@ mod tests;
 mod verifier;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,23 @@ pub enum Holder {
         /// As it was named to us.
         host: String,
     },
+}
+
+impl CertificateInfo {
+    /// Whether it is in our own stores.
+    pub fn is_ours(&self) -> bool {
+        !matches!(self.holder, Holder::Peer { .. })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trusted { alias } => write!(f, "{alias} in ssl.truststore"),
+            Self::Own { alias } => write!(f, "{alias} in ssl.keystore"),
+            Self::Peer { host } => write!(f, "shown by {host}"),
+        }
+    }
 }
 
 /// TLS at work: the settings and what was loaded for them.
