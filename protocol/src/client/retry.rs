@@ -232,6 +232,8 @@ pub fn decide_net(error: &NetError) -> Action {
         | NetError::FrameOverBudget { .. } => Action::Fatal(Fault::Configuration),
         NetError::Unsupported { .. } => Action::Fatal(Fault::Version),
         NetError::Refused { code, .. } => decide(*code),
+        NetError::Sasl { source, .. } if source.is_retriable() => Action::RefreshAndRetry,
+        NetError::Sasl { .. } => Action::Fatal(Fault::Authorization),
         NetError::Connect { .. }
         | NetError::ConnectTimeout { .. }
         | NetError::Closed { .. }

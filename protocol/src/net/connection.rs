@@ -5,8 +5,10 @@
 //! share with callers lies behind one short lock that is never held across an await. The first failure breaks the
 //! connection for good, and everyone who waits learns that one cause.
 
+mod authenticate;
 mod handshake;
 mod reader;
+mod session;
 mod shared;
 mod writer;
 
@@ -55,6 +57,8 @@ impl Connection {
             };
             match opened {
                 Ok(connection) => return Ok(connection),
+                // The same broker would say the same at its next address, and some lock users out for that.
+                Err(error @ NetError::Sasl { .. }) => return Err(error),
                 Err(error) => failure = error,
             }
         }
@@ -74,6 +78,9 @@ impl Connection {
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), read, options.clone(), pool));
         let closer = Arc::new(Closer::new(shared, [writer.abort_handle(), reader.abort_handle()]));
         let versions = handshake::versions(&closer).await?;
+        if let Some(sasl) = options.security.sasl() {
+            session::begin(&closer, sasl, &versions, options).await?;
+        }
         Ok(Self { closer, versions: Arc::new(versions) })
     }
 
@@ -139,7 +146,7 @@ async fn send(
 ) -> Result<ResponseWaiter, NetError> {
     let shared = closer.shared();
     let place = shared.place().await?;
-    let answer = shared.submit(place, api, version, body)?;
+    let answer = shared.submit(Some(place), api, version, body)?;
     Ok(ResponseWaiter { answer, closer: Arc::clone(closer) })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::recognise::Spoke;
+use super::sasl::SaslError;
 use crate::wire::api::ApiKey;
 use crate::wire::error::{ErrorCode, WireError};
 
@@ -75,6 +76,15 @@ pub enum NetError {
         api: ApiKey,
         /// Its answer.
         code: ErrorCode,
+    },
+    /// The broker and we do not agree on who we are.
+    #[error("authentication with {address} failed")]
+    Sasl {
+        /// Who was asked.
+        address: Address,
+        /// Why.
+        #[source]
+        source: SaslError,
     },
     /// The broker closed the connection.
     #[error(
