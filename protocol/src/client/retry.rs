@@ -240,6 +240,8 @@ pub fn decide_net(error: &NetError) -> Action {
         }
         NetError::Unsupported { .. } => Action::Fatal(Fault::Version),
         NetError::Refused { code, .. } => decide(*code),
+        NetError::Sasl { source, .. } if source.is_retriable() => Action::RefreshAndRetry,
+        NetError::Sasl { .. } => Action::Fatal(Fault::Authorization),
         NetError::Connect { .. }
         | NetError::ConnectTimeout { .. }
         | NetError::Closed { .. }

@@ -5,8 +5,10 @@
 //! share with callers lies behind one short lock that is never held across an await. The first failure breaks the
 //! connection for good, and everyone who waits learns that one cause.
 
+mod authenticate;
 mod handshake;
 mod reader;
+mod session;
 mod shared;
 mod writer;
 
@@ -58,6 +60,8 @@ impl Connection {
             };
             match opened {
                 Ok(connection) => return Ok(connection),
+                // The same broker would say the same at its next address, and some lock users out for that.
+                Err(error @ NetError::Sasl { .. }) => return Err(error),
                 Err(error) => failure = error,
             }
         }
@@ -78,7 +82,11 @@ impl Connection {
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), stream.read, options.clone(), pool));
         let closer = Arc::new(Closer::new(shared, [writer.abort_handle(), reader.abort_handle()]));
         let versions = handshake::versions(&closer).await?;
-        let facts = ConnectionFacts { peer, tls: stream.facts, apis: versions.len(), session: None };
+        let session = match options.security.sasl() {
+            Some(sasl) => session::begin(&closer, sasl, &versions, options).await?,
+            None => None,
+        };
+        let facts = ConnectionFacts { peer, tls: stream.facts, apis: versions.len(), session };
         Ok(Self { closer, versions: Arc::new(versions), facts: Arc::new(facts) })
     }
 
@@ -149,7 +157,7 @@ async fn send(
 ) -> Result<ResponseWaiter, NetError> {
     let shared = closer.shared();
     let place = shared.place().await?;
-    let answer = shared.submit(place, api, version, body)?;
+    let answer = shared.submit(Some(place), api, version, body)?;
     Ok(ResponseWaiter { answer, closer: Arc::clone(closer) })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::recognise::Spoke;
+use super::sasl::SaslError;
 use super::socks5::Socks5Error;
 use super::tls::TlsError;
 use crate::wire::api::ApiKey;
@@ -110,6 +111,15 @@ pub enum NetError {
         api: ApiKey,
         /// Its answer.
         code: ErrorCode,
+    },
+    /// The broker and we do not agree on who we are.
+    #[error("authentication with {address} failed")]
+    Sasl {
+        /// Who was asked.
+        address: Address,
+        /// Why.
+        #[source]
+        source: SaslError,
     },
     /// The broker closed the connection.
     #[error(
@@ -218,6 +228,7 @@ impl NetError {
     pub fn is_security(&self) -> bool {
         match self.root() {
             Self::Tls { source, .. } => source.is_security(),
+            Self::Sasl { source, .. } => !source.is_retriable(),
             Self::Proxy { source, .. } => source.is_security(),
             _ => false,
         }

@@ -80,6 +80,7 @@ impl NetError {
             Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Bind { .. } => Stage::Connect,
             Self::Proxy { .. } => Stage::Proxy,
             Self::Tls { .. } => Stage::Tls,
+            Self::Sasl { .. } => Stage::Sasl,
             _ => Stage::Kafka,
         }
     }

@@ -67,6 +67,8 @@ apis! {
     DescribeGroups = 15, 0..=6, flexible 5;
     /// The groups a broker looks after; with states since version 4, with types since 5.
     ListGroups = 16, 0..=5, flexible 3;
+    /// Which mechanism a client authenticates with. Version 1 has the tokens in messages of their own (KIP-152).
+    SaslHandshake = 17, 1..=1, flexible 2;
     /// What the broker speaks. Version 4 differs only in features that start at level 0, which we do not use;
     /// asking for 3 spares brokers before 4.0 a second round.
     ApiVersions = 18, 0..=3, flexible 3;
@@ -95,6 +97,8 @@ apis! {
     DeleteAcls = 31, 1..=3, flexible 2;
     /// Settings of topics and brokers. Version 0 (Kafka 0.11 and 1.0) is coded by hand.
     DescribeConfigs = 32, 0..=4, flexible 4;
+    /// A token of a mechanism (Kafka 1.0). Version 1 tells how long the session lives (KIP-368).
+    SaslAuthenticate = 36, 0..=2, flexible 2;
     /// Adds partitions.
     CreatePartitions = 37, 0..=3, flexible 2;
     /// Changes single settings (KIP-339, Kafka 2.3).

@@ -38,8 +38,8 @@ const fn first_obeyed(api: ApiKey) -> Option<i16> {
         // FindCoordinator, Heartbeat, LeaveGroup, SyncGroup, DescribeGroups, ListGroups, DeleteTopics,
         // OffsetForLeaderEpoch, DescribeConfigs
         10 | 12..=16 | 20 | 23 | 32 => 2,
-        // ApiVersions, WriteTxnMarkers
-        18 | 27 => return None,
+        // SaslHandshake, ApiVersions, WriteTxnMarkers, SaslAuthenticate
+        17 | 18 | 27 | 36 => return None,
         // DeleteRecords, InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit, ACLs,
         // AlterConfigs, CreatePartitions, DeleteGroups
         21 | 22 | 24..=26 | 28..=31 | 33 | 37 | 42 => 1,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,9 @@ use crate::net::transport::Encryption;
 use crate::wire::api::ApiKey;
 use crate::wire::frame;
 
+/// More requests in flight than anybody asks for.
+const MOST_PLACES: usize = 1 << 20;
+
 /// A whole frame on its way to the writer.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -32,6 +35,8 @@ pub(super) struct Shared {
     address: Address,
     client_id: Arc<str>,
     places: Arc<Semaphore>,
+    /// How many places there are.
+    all_places: u32,
     throttling: Arc<Throttling>,
     encryption: Option<Encryption>,
     state: Mutex<State>,
@@ -60,7 +65,7 @@ struct InFlight {
     since: Instant,
     written: bool,
     answer: oneshot::Sender<Result<Bytes, NetError>>,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// The request whose response is due.
@@ -96,10 +101,12 @@ impl Shared {
             answered: false,
             silent_until: None,
         };
+        let all_places = u32::try_from(options.max_in_flight.clamp(1, MOST_PLACES)).unwrap_or(1);
         Self {
             address,
             client_id: Arc::clone(&options.client_id),
-            places: Arc::new(Semaphore::new(options.max_in_flight.max(1))),
+            places: Arc::new(Semaphore::new(options.max_in_flight.clamp(1, MOST_PLACES))),
+            all_places,
             throttling: Arc::clone(&options.throttling),
             encryption,
             state: Mutex::new(state),
@@ -120,10 +127,18 @@ impl Shared {
         place.map_err(|_| self.broken_or_closed())
     }
 
-    /// Queues a request and notes who waits for its response, both at once, so that their orders agree.
+    /// Waits for all places: until every request in flight is answered and nobody else can send one. Those who come later
+    /// wait behind, in order.
+    pub(super) async fn alone(&self) -> Result<OwnedSemaphorePermit, NetError> {
+        let places = Arc::clone(&self.places).acquire_many_owned(self.all_places).await;
+        places.map_err(|_| self.broken_or_closed())
+    }
+
+    /// Queues a request and notes who waits for its response, both at once, so that their orders agree. Only who is
+    /// [alone](Self::alone) may do without a place; it does not keep the connection from being idle.
     pub(super) fn submit(
         &self,
-        place: OwnedSemaphorePermit,
+        place: Option<OwnedSemaphorePermit>,
         api: ApiKey,
         version: i16,
         body: Vec<Bytes>,
@@ -146,7 +161,9 @@ impl Shared {
         }
         let since = Instant::now();
         state.next_correlation_id = correlation_id.wrapping_add(1);
-        state.last_request = since;
+        if place.is_some() {
+            state.last_request = since;
+        }
         state.in_flight.push_back(InFlight {
             correlation_id,
             api,
@@ -283,6 +300,12 @@ impl Shared {
         }
     }
 
+    /// Whether nobody has asked anything for so long.
+    pub(super) fn is_idle_for(&self, long: Duration) -> bool {
+        let state = self.lock();
+        state.in_flight.is_empty() && state.last_request.elapsed() >= long
+    }
+
     /// Breaks the connection for idleness, unless a request has come meanwhile.
     pub(super) fn close_if_idle(&self) -> bool {
         let mut state = self.lock();
@@ -313,22 +336,29 @@ impl Shared {
 pub(super) struct Closer {
     shared: Arc<Shared>,
     tasks: [AbortHandle; 2],
+    /// The task that keeps it authenticated, where sessions end.
+    session: OnceLock<AbortHandle>,
 }
 
 impl Closer {
     pub(super) fn new(shared: Arc<Shared>, tasks: [AbortHandle; 2]) -> Self {
-        Self { shared, tasks }
+        Self { shared, tasks, session: OnceLock::new() }
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// A third task, which ends with the others.
+    pub(super) fn keep_session(&self, task: AbortHandle) {
+        let _ = self.session.set(task);
     }
 }
 
 impl Drop for Closer {
     fn drop(&mut self) {
         self.shared.break_with(NetError::ClosedHere { address: self.shared.address.clone() });
-        for task in &self.tasks {
+        for task in self.tasks.iter().chain(self.session.get()) {
             task.abort();
         }
     }

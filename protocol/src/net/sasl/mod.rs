@@ -1,16 +1,35 @@
-//! SASL: who we are to a broker. The conversation is the same for all mechanisms; each has a file.
+//! SASL: who we are to a broker. The conversation is the same for all mechanisms (`net::connection::authenticate`); each
+//! mechanism has a file, and is pure: what it needs from elsewhere, it has before the first message.
+//!
+//! Only the mechanism that is configured is ever used: a broker can refuse it, not choose another.
 
+mod error;
+mod oauth;
+mod oauthbearer;
+mod plain;
+pub(crate) mod random;
+mod scram;
+
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::net::kerberos::KerberosSettings;
+use zeroize::Zeroizing;
+
+pub use error::SaslError;
+pub(super) use error::quoted;
+pub use oauth::TokenError;
+
+use crate::net::kerberos::{self, Kerberos, KerberosSettings};
 use crate::net::tls::TlsSettings;
 use crate::secret::Secret;
 
 /// Who we are. Names and meanings are those of Java's clients (`SaslConfigs`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaslSettings {
-    /// `PLAIN` (RFC 4616)
+    /// `PLAIN` (RFC 4616): the password goes to the broker as it is. That this happens in the clear with
+    /// SASL_PLAINTEXT is the operator's choice.
     Plain {
         /// Who.
         username: String,
@@ -104,20 +123,148 @@ pub struct TokenRefresh {
     pub buffer: Duration,
 }
 
+impl SaslSettings {
+    /// The name of the mechanism, as brokers know it.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "PLAIN",
+            Self::Scram { hash, .. } => hash.mechanism(),
+            Self::OAuthBearer(_) => oauthbearer::MECHANISM,
+            Self::Gssapi(_) => "GSSAPI",
+        }
+    }
+
+    /// Who we say we are, where that is configured here.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Plain { username, .. } | Self::Scram { username, .. } => Some(username),
+            Self::OAuthBearer(_) => None,
+            Self::Gssapi(settings) => settings.principal.as_deref(),
+        }
+    }
+
+    /// Whether a session of the one can go on with the other: a broker lets nobody become somebody else.
+    pub(super) fn is_same_user(&self, other: &Self) -> bool {
+        self == other
+            || (self.mechanism() == other.mechanism() && self.user().is_some() && self.user() == other.user())
+    }
+}
+
 /// SASL at work: the settings and what they brought, tokens and tickets.
 #[derive(Debug)]
 pub struct Sasl {
     settings: SaslSettings,
+    means: Means,
+}
+
+/// What is kept from one exchange to the next.
+#[derive(Debug)]
+enum Means {
+    Password,
+    Tokens(oauth::Tokens),
+    Kerberos(Box<Kerberos>),
 }
 
 impl Sasl {
     /// Asks nobody yet.
     pub fn new(settings: SaslSettings) -> Self {
-        Self { settings }
+        let means = match &settings {
+            SaslSettings::Plain { .. } | SaslSettings::Scram { .. } => Means::Password,
+            SaslSettings::OAuthBearer(settings) => Means::Tokens(oauth::Tokens::new(settings)),
+            SaslSettings::Gssapi(settings) => Means::Kerberos(Box::new(Kerberos::new(settings.clone()))),
+        };
+        Self { settings, means }
     }
 
     /// What is configured.
     pub fn settings(&self) -> &SaslSettings {
         &self.settings
+    }
+
+    /// Begins an exchange with the broker on `host`: with the token or the ticket it takes, which may have to be got.
+    ///
+    /// # Errors
+    /// Any [`SaslError`] but a broker's.
+    pub(super) async fn begin(&self, host: &str) -> Result<Exchange, SaslError> {
+        match (&self.settings, &self.means) {
+            (SaslSettings::Plain { username, password }, _) => {
+                plain::message(username, password).map(Exchange::Plain)
+            }
+            (SaslSettings::Scram { hash, username, password, is_token }, _) => {
+                let nonce = random::nonce()?;
+                let scram = scram::Scram::new(*hash, username, password, *is_token, nonce);
+                Ok(Exchange::Scram(scram))
+            }
+            (SaslSettings::OAuthBearer(settings), Means::Tokens(tokens)) => {
+                let token = tokens.current().await.map_err(SaslError::Token)?;
+                let exchange = oauthbearer::OAuthBearer::new(&token.text, &settings.extensions)?;
+                Ok(Exchange::OAuthBearer(exchange))
+            }
+            (_, Means::Kerberos(kerberos)) => match kerberos.exchange(host).await {
+                Ok(exchange) => Ok(Exchange::Gssapi(Box::new(exchange))),
+                Err(error) => Err(SaslError::Kerberos(Arc::new(error))),
+            },
+            (settings, _) => Err(SaslError::Challenge {
+                mechanism: settings.mechanism(),
+                what: "it has no means of its own",
+            }),
+        }
+    }
+}
+
+/// What to do with what the broker said.
+pub(super) enum Step {
+    /// Answer so.
+    Send(Zeroizing<Vec<u8>>),
+    /// It is over: both are content.
+    Done,
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Send(_) => "Send([hidden])",
+            Self::Done => "Done",
+        })
+    }
+}
+
+/// One exchange of one mechanism.
+pub(super) enum Exchange {
+    Plain(Zeroizing<Vec<u8>>),
+    Scram(scram::Scram),
+    OAuthBearer(oauthbearer::OAuthBearer),
+    Gssapi(Box<kerberos::Exchange>),
+}
+
+impl Exchange {
+    /// What to send first.
+    pub(super) fn first(&mut self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Plain(message) => message.clone(),
+            Self::Scram(scram) => scram.first(),
+            Self::OAuthBearer(exchange) => exchange.first(),
+            Self::Gssapi(exchange) => Zeroizing::new(exchange.first()),
+        }
+    }
+
+    /// What to answer.
+    ///
+    /// # Errors
+    /// Why not to go on: what the broker said is not what the mechanism has it say.
+    pub(super) fn next(&mut self, challenge: &[u8]) -> Result<Step, SaslError> {
+        match self {
+            Self::Plain(_) if challenge.is_empty() => Ok(Step::Done),
+            Self::Plain(_) => {
+                Err(SaslError::Challenge { mechanism: "PLAIN", what: "an answer where there is none" })
+            }
+            Self::Scram(scram) => scram.next(challenge),
+            Self::OAuthBearer(exchange) => exchange.next(challenge),
+            Self::Gssapi(exchange) => match exchange.next(challenge) {
+                Ok(kerberos::Step::Send(message)) => Ok(Step::Send(Zeroizing::new(message))),
+                Ok(kerberos::Step::Done) => Ok(Step::Done),
+                Err(error) => Err(SaslError::Kerberos(Arc::new(error))),
+            },
+        }
     }
 }

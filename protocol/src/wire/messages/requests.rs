@@ -18,6 +18,8 @@ macro_rules! requests {
 
 requests! {
     ApiVersionsRequest, ApiVersions, API_VERSIONS;
+    SaslHandshakeRequest, SaslHandshake, SASL_HANDSHAKE;
+    SaslAuthenticateRequest, SaslAuthenticate, SASL_AUTHENTICATE;
     MetadataRequest, Metadata, METADATA;
     ListOffsetsRequest, ListOffsets, LIST_OFFSETS;
     OffsetForLeaderEpochRequest, OffsetForLeaderEpoch, OFFSET_FOR_LEADER_EPOCH;

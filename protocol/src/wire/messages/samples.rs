@@ -57,6 +57,8 @@ pub(crate) fn response(api: ApiKey, version: i16) -> Option<Bytes> {
     Some(match api {
         ApiKey::Fetch | ApiKey::Produce => return None,
         ApiKey::ApiVersions => encoded(&api_versions(version), version),
+        ApiKey::SaslHandshake => encoded(&sasl_handshake(), version),
+        ApiKey::SaslAuthenticate => encoded(&sasl_authenticate(version), version),
         ApiKey::Metadata => encoded(&metadata(version), version),
         ApiKey::ListOffsets => encoded(&list_offsets(version), version),
         ApiKey::OffsetForLeaderEpoch => encoded(&offset_for_leader_epoch(), version),
@@ -112,6 +114,18 @@ fn api_versions(version: i16) -> messages::ApiVersionsResponse {
             .with_unknown_tagged_field(77, Bytes::from_static(b"later"));
     }
     response
+}
+
+fn sasl_handshake() -> messages::SaslHandshakeResponse {
+    messages::SaslHandshakeResponse::default().with_error_code(33).with_mechanisms(vec![text("PLAIN")])
+}
+
+fn sasl_authenticate(version: i16) -> messages::SaslAuthenticateResponse {
+    let response = messages::SaslAuthenticateResponse::default()
+        .with_error_code(58)
+        .with_error_message(Some(text("no")))
+        .with_auth_bytes(Bytes::from_static(b"v=1"));
+    if version >= 1 { response.with_session_lifetime_ms(3_600_000) } else { response }
 }
 
 pub(crate) fn metadata(version: i16) -> messages::MetadataResponse {

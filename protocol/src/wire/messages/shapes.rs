@@ -18,6 +18,10 @@ pub(super) const API_VERSIONS: &[Field] = &[
     BOOL.since(3).tagged(3),
 ];
 
+pub(super) const SASL_HANDSHAKE: &[Field] = &[ERROR_CODE, TEXTS];
+
+pub(super) const SASL_AUTHENTICATE: &[Field] = &[ERROR_CODE, TEXT, BYTES, INT64.since(1)];
+
 pub(super) const METADATA: &[Field] = &[
     THROTTLE_TIME_MS.since(3),
     structs(&[INT32, TEXT, INT32, TEXT]),

@@ -14,6 +14,8 @@ fn decodes(api: ApiKey, version: i16, body: Bytes) -> bool {
         ApiKey::Fetch => fetch_session(version).accept(version, body).is_ok(),
         ApiKey::Produce => produce::decode(version, body).is_ok(),
         ApiKey::ApiVersions => decode_response::<ApiVersionsRequest>(version, body).is_ok(),
+        ApiKey::SaslHandshake => decode_response::<SaslHandshakeRequest>(version, body).is_ok(),
+        ApiKey::SaslAuthenticate => decode_response::<SaslAuthenticateRequest>(version, body).is_ok(),
         ApiKey::Metadata => decode_response::<MetadataRequest>(version, body).is_ok(),
         ApiKey::ListOffsets => decode_response::<ListOffsetsRequest>(version, body).is_ok(),
         ApiKey::OffsetForLeaderEpoch => decode_response::<OffsetForLeaderEpochRequest>(version, body).is_ok(),
