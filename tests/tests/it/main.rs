@@ -36,6 +36,7 @@ mod refusals;
 mod refused;
 mod restarts;
 mod rights;
+mod sasl;
 mod share;
 mod slow;
 mod source_log;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod flow;
+mod sasl;
 mod silence;
 
 use std::time::Duration;

@@ -1,0 +1,239 @@
+//! Every mechanism of SASL, against brokers that end sessions every three seconds: what is mirrored meanwhile is whole,
+//! and no connection is opened twice. And what is said to those who are not let in.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use kmirror_tests::cache::scratch;
+use kmirror_tests::java::java_source;
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::kmirror::{self, Properties};
+use kmirror_tests::oracle;
+use kmirror_tests::process::{Process, run};
+use kmirror_tests::token_endpoint::{CLIENT, TokenEndpoint};
+
+use crate::fixture::{SOON, assert_same, eventually, stop, wait_for};
+
+/// A user of PLAIN, and one of SCRAM whose name and password have what SCRAM escapes.
+const ALICE: (&str, &str) = ("alice", "alice-s3cret");
+const BOB: (&str, &str) = ("bo=b,", "bob-s3,=cret");
+/// What no output may hold.
+const SECRETS: [&str; 4] = [ALICE.1, BOB.1, CLIENT.1, "gu3ssed"];
+/// The exit code for clusters that do not take us.
+const NOT_LET_IN: i32 = 3;
+
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+
+/// One broker with an open listener for the oracles, one for passwords and unsigned tokens, and one for signed tokens.
+fn secured(version: Version) -> KafkaCluster {
+    let keys = scratch("keys").unwrap().join("keys.json");
+    fs::write(&keys, TokenEndpoint::keys()).unwrap();
+    let url = format!("file:{}", keys.display());
+    let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},SASL_PLAINTEXT://127.0.0.1:{port.SASL_PLAINTEXT},\
+                     SIGNED://127.0.0.1:{port.SIGNED}";
+    let users = format!("{PLAIN} user_{}=\"{}\";", ALICE.0, ALICE.1);
+    let validator = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler";
+    let mut options = Options::default()
+        .with("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}"))
+        .with("advertised.listeners", listeners)
+        .with(
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SIGNED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        )
+        .with("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER")
+        .with("listener.name.signed.sasl.enabled.mechanisms", "OAUTHBEARER")
+        .with("listener.name.sasl_plaintext.plain.sasl.jaas.config", &users)
+        .with("listener.name.signed.oauthbearer.sasl.server.callback.handler.class", validator)
+        .with("listener.name.signed.sasl.oauthbearer.jwks.endpoint.url", &url)
+        .with("delegation.token.secret.key", "kmirror")
+        .with("connections.max.reauth.ms", "3000")
+        .with_flag(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}"))
+        .with_flag(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.files={}", keys.display()));
+    for mechanism in ["scram-sha-256", "scram-sha-512"] {
+        let option = format!("listener.name.sasl_plaintext.{mechanism}.sasl.jaas.config");
+        options = options.with(&option, &format!("{SCRAM};"));
+    }
+    for listener in ["sasl_plaintext", "signed"] {
+        let option = format!("listener.name.{listener}.oauthbearer.sasl.jaas.config");
+        options = options.with(&option, &format!("{OAUTH};"));
+    }
+    let cluster = KafkaCluster::start(version, options).unwrap();
+    oracle::ask("scram", &[&cluster.bootstrap(), BOB.0, BOB.1]).unwrap();
+    cluster
+}
+
+/// How to log in somewhere.
+struct Login {
+    listener: &'static str,
+    mechanism: &'static str,
+    jaas: String,
+    more: Vec<(&'static str, String)>,
+}
+
+fn password(module: &str, mechanism: &'static str, user: &str, password: &str, options: &str) -> Login {
+    let jaas = format!("{module} username=\"{user}\" password=\"{password}\"{options};");
+    Login { listener: "SASL_PLAINTEXT", mechanism, jaas, more: Vec::new() }
+}
+
+fn token(endpoint: &str, secret: &str) -> Login {
+    let handler = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
+    Login {
+        listener: "SIGNED",
+        mechanism: "OAUTHBEARER",
+        jaas: format!("{OAUTH} clientId=\"{}\" clientSecret=\"{secret}\" scope=\"kafka\";", CLIENT.0),
+        more: vec![
+            ("sasl.login.callback.handler.class", handler.to_owned()),
+            ("sasl.oauthbearer.token.endpoint.url", endpoint.to_owned()),
+            ("sasl.login.retry.backoff.max.ms", "200".to_owned()),
+        ],
+    }
+}
+
+fn unsigned() -> Login {
+    let jaas = format!("{OAUTH} unsecuredLoginStringClaim_sub=\"olga\" extension_traceId=\"1\";");
+    Login { listener: "SASL_PLAINTEXT", mechanism: "OAUTHBEARER", jaas, more: Vec::new() }
+}
+
+impl Login {
+    /// Gives cluster `alias` this way in.
+    fn into(&self, properties: Properties, alias: &str, cluster: &KafkaCluster) -> Properties {
+        let mut properties = properties
+            .with(&format!("{alias}.bootstrap.servers"), &cluster.bootstrap_of(self.listener))
+            .with(&format!("{alias}.security.protocol"), "SASL_PLAINTEXT")
+            .with(&format!("{alias}.sasl.mechanism"), self.mechanism)
+            .with(&format!("{alias}.sasl.jaas.config"), &self.jaas);
+        for (option, value) in &self.more {
+            properties = properties.with(&format!("{alias}.{option}"), value);
+        }
+        properties
+    }
+}
+
+/// Delegation tokens of alice at both clusters.
+fn delegation_tokens(clusters: [&KafkaCluster; 2]) -> Vec<Login> {
+    let bootstraps = clusters.map(|cluster| cluster.bootstrap_of("SASL_PLAINTEXT"));
+    let arguments = [ALICE.0, ALICE.1, &bootstraps[0], &bootstraps[1]];
+    let said = run(&mut java_source(Version::V4_3_0, "DelegationTokens.java", &arguments).unwrap()).unwrap();
+    let login = |line: &str| {
+        let (id, hmac) = line.split_once(' ').unwrap();
+        password(SCRAM, "SCRAM-SHA-256", id, hmac, " tokenauth=\"true\"")
+    };
+    said.lines().map(login).collect()
+}
+
+/// One flow for each way in, all of them at once.
+fn flows(ways: &[(&str, [Login; 2])], clusters: [&KafkaCluster; 2]) -> Properties {
+    let aliases: Vec<String> =
+        ways.iter().flat_map(|(name, _)| [format!("{name}-src"), format!("{name}-dst")]).collect();
+    let mut properties = Properties::of(&format!("clusters = {}\n", aliases.join(", ")))
+        .with("replication.factor", "1")
+        .with("offset-syncs.topic.replication.factor", "1")
+        .with("checkpoints.topic.replication.factor", "1")
+        .with("emit.heartbeats.enabled", "false")
+        .with("refresh.topics.interval.seconds", "1")
+        .with("offset.flush.interval.ms", "1000");
+    for (name, logins) in ways {
+        let [from, to] = [format!("{name}-src"), format!("{name}-dst")];
+        properties = logins[0].into(properties, &from, clusters[0]);
+        properties = logins[1].into(properties, &to, clusters[1]);
+        properties = properties
+            .with(&format!("{from}->{to}.enabled"), "true")
+            .with(&format!("{from}->{to}.topics"), "secured");
+    }
+    properties
+}
+
+/// The sockets that a process has: each by a number that no other has had since.
+fn sockets(process: &Process) -> BTreeSet<String> {
+    let links = fs::read_dir(format!("/proc/{}/fd", process.pid())).unwrap();
+    let names = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    names
+        .filter_map(|name| Some(name.to_str()?.to_owned()))
+        .filter(|name| name.starts_with("socket:"))
+        .collect()
+}
+
+fn assert_keeps_secrets(said: &str) {
+    for secret in SECRETS {
+        assert!(!said.contains(secret), "{secret} is in:\n{said}");
+    }
+}
+
+/// Runs one flow that is not let in, and returns what it said.
+fn refused(login: &Login, clusters: [&KafkaCluster; 2]) -> String {
+    let target = clusters[1].bootstrap();
+    let properties =
+        Properties::of("clusters = src, dst\nsrc->dst.enabled = true\nsrc->dst.topics = secured\n")
+            .with("dst.bootstrap.servers", &target);
+    let process =
+        kmirror::start_run(&login.into(properties, "src", clusters[0]), &["--until-synced"]).unwrap();
+    let exit = process.wait(SOON).unwrap();
+    let said = process.stdout() + &process.stderr();
+    assert_eq!(exit.code(), Some(NOT_LET_IN), "it ended with {}:\n{said}", exit.status);
+    assert_keeps_secrets(&said);
+    said
+}
+
+#[test]
+fn every_mechanism_mirrors_over_sessions_that_end() {
+    let (source, target) = (secured(Version::V3_9_1), secured(Version::V4_3_0));
+    let clusters = [&source, &target];
+    // Shorter than the test: it is fetched anew meanwhile.
+    let endpoint = TokenEndpoint::start(Duration::from_secs(5)).unwrap();
+    let mut tokens = delegation_tokens(clusters).into_iter();
+    let both = |login: &dyn Fn() -> Login| [login(), login()];
+    let ways = [
+        ("plain", both(&|| password(PLAIN, "PLAIN", ALICE.0, ALICE.1, ""))),
+        ("scram256", both(&|| password(SCRAM, "SCRAM-SHA-256", BOB.0, BOB.1, ""))),
+        ("scram512", both(&|| password(SCRAM, "SCRAM-SHA-512", BOB.0, BOB.1, ""))),
+        ("unsigned", both(&unsigned)),
+        ("oauth", both(&|| token(&endpoint.url(), CLIENT.1))),
+        ("token", [tokens.next().unwrap(), tokens.next().unwrap()]),
+    ];
+    oracle::create_topic(&source.bootstrap(), "secured", 2, 1, &[]).unwrap();
+    oracle::produce(&source.bootstrap(), "secured", &["--partitions", "2"]).unwrap();
+
+    let mirror = kmirror::start_run(&flows(&ways, clusters), &[]).unwrap();
+    let mirrored = |name: &str| format!("{name}-src.secured");
+    let held = oracle::offsets_held(&source.bootstrap(), "secured").unwrap();
+    for (name, _) in &ways {
+        wait_for(&mirror, &target, &mirrored(name), held);
+    }
+    // All connections there are going to be.
+    std::thread::sleep(Duration::from_secs(1));
+    let before = sockets(&mirror);
+    for _ in 0..4 {
+        oracle::produce(&source.bootstrap(), "secured", &["--partitions", "2"]).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let held = oracle::offsets_held(&source.bootstrap(), "secured").unwrap();
+    for (name, _) in &ways {
+        wait_for(&mirror, &target, &mirrored(name), held);
+    }
+    eventually("the third token", || endpoint.given() >= 3);
+    let after = sockets(&mirror);
+    assert!(before.is_subset(&after), "{before:?} became {after:?}\n{}", mirror.tail(60));
+    stop(&mirror);
+    for (name, _) in &ways {
+        assert_same(&source, "secured", &target, &mirrored(name));
+    }
+    assert_keeps_secrets(&(mirror.stdout() + &mirror.stderr()));
+
+    endpoint.set_down(true);
+    let cases = [
+        (password(PLAIN, "PLAIN", ALICE.0, SECRETS[3], ""), "PLAIN as user alice was refused"),
+        (password(SCRAM, "SCRAM-SHA-512", BOB.0, SECRETS[3], ""), "SCRAM-SHA-512 as user bo=b, was refused"),
+        (
+            Login { listener: "SIGNED", ..password(PLAIN, "PLAIN", "a", "b", "") },
+            "not enabled there, but OAUTHBEARER is",
+        ),
+        (token(&endpoint.url(), CLIENT.1), "answered with HTTP status 503"),
+    ];
+    for (login, expected) in cases {
+        let said = refused(&login, clusters);
+        assert!(said.contains(expected), "{expected} is not in:\n{said}");
+    }
+}
