@@ -1,7 +1,39 @@
 //! Kerberos 5 without a system library: tickets from a KDC, and the conversation with a broker (RFC 4120, RFC 4121).
+//!
+//! [`Kerberos`] keeps the tickets of one identity; [`Exchange`] is the conversation on one connection. Messages, keys
+//! and files are read and made in pure modules; `login` and `kdc` do the input and output.
+
+mod as_exchange;
+mod bytes;
+mod ccache;
+mod conf;
+mod credential;
+mod crypto;
+mod der;
+mod error;
+mod exchange;
+mod gss;
+mod kdc;
+mod keytab;
+mod login;
+mod messages;
+mod principal;
+mod refusal;
+mod tgs;
+mod tickets;
+mod time;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use ccache::CacheError;
+pub use conf::ConfError;
+pub use crypto::{CryptoError, Etype};
+pub use der::DerError;
+pub use error::{KerberosError, Refusal};
+pub use exchange::{Exchange, Step};
+pub use keytab::KeytabError;
+pub use tickets::Kerberos;
 
 use crate::secret::Secret;
 
@@ -17,8 +49,11 @@ pub struct KerberosSettings {
     /// The host part of all brokers' principals in place of their host names (`kerberos.domain.name`, as
     /// distributions of Kafka have it).
     pub service_host: Option<String>,
-    /// `java.security.krb5.conf`, `KRB5_CONFIG`; `/etc/krb5.conf` where neither is given.
+    /// `java.security.krb5.conf`, `KRB5_CONFIG` (files separated by colons); `/etc/krb5.conf` where neither is given.
     pub config: PathBuf,
+    /// `java.security.krb5.realm` and `java.security.krb5.kdc` (hosts separated by colons), which come only together
+    /// and go before what `config` says.
+    pub realm_and_kdc: Option<(String, String)>,
     /// `sasl.kerberos.ticket.renew.window.factor` in percent of a ticket's life.
     pub renew_window_percent: u8,
     /// `sasl.kerberos.ticket.renew.jitter` in percent.

@@ -1,0 +1,351 @@
+//! The tickets of one identity, got when they are needed, kept while they are good, renewed before they end.
+//!
+//! All connections share one [`Kerberos`]: whoever needs a ticket while another gets one waits for it. A task beside it
+//! renews, so that a login that stops working is told before it is needed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
+use super::conf::Conf;
+use super::credential::Credential;
+use super::crypto::Key;
+use super::error::KerberosError;
+use super::exchange::{Exchange, Fresh};
+use super::login::{self, Login};
+use super::principal::Principal;
+use super::refusal;
+use super::time::KerberosTime;
+use super::{KerberosCredentials, KerberosSettings};
+
+/// Realms on the way from ours to a broker's.
+const MAX_HOPS: usize = 10;
+/// Services whose tickets are kept.
+const MAX_SERVICES: usize = 10_000;
+/// Share of a service ticket's life after which another is asked for.
+const SERVICE_PERCENT: u32 = 80;
+/// The renewing task looks again at least so often, since clocks are set and hosts are suspended, and at most so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+const LOOK_AGAIN_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// Kerberos at work: the settings and the tickets they brought.
+#[derive(Debug)]
+pub struct Kerberos {
+    shared: Arc<Shared>,
+    renewal: OnceLock<AbortHandle>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: KerberosSettings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    login: Option<LoggedIn>,
+    /// Tickets by the service's principal.
+    services: BTreeMap<String, Credential>,
+    /// Ticket-granting tickets of other realms, by realm.
+    realms: BTreeMap<String, Credential>,
+    /// Seconds by which the KDC's clock is ahead.
+    ahead: i64,
+    /// The last stamp given to a conversation: services refuse the same twice.
+    last_stamp: (KerberosTime, u32),
+}
+
+#[derive(Debug)]
+struct LoggedIn {
+    tgt: Credential,
+    /// When to get another, by our clock.
+    refresh_at: KerberosTime,
+    /// When a failed try, or a login too soon, may be followed by the next.
+    not_before: KerberosTime,
+}
+
+impl Drop for Kerberos {
+    fn drop(&mut self) {
+        if let Some(renewal) = self.renewal.get() {
+            renewal.abort();
+        }
+    }
+}
+
+impl Kerberos {
+    /// Asks nobody yet.
+    pub fn new(settings: KerberosSettings) -> Self {
+        let state = Mutex::new(State::default());
+        Self { shared: Arc::new(Shared { settings, state }), renewal: OnceLock::new() }
+    }
+
+    /// What is configured.
+    pub fn settings(&self) -> &KerberosSettings {
+        &self.shared.settings
+    }
+
+    /// A conversation with the broker on `host`, with a ticket for it: logs in and gets the ticket where there is none
+    /// that is good. `host` is what the broker is advertised as.
+    ///
+    /// # Errors
+    /// Why there is no ticket.
+    pub async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
+        let exchange = self.shared.exchange(host).await?;
+        self.renewal.get_or_init(|| tokio::spawn(keep_renewed(Arc::downgrade(&self.shared))).abort_handle());
+        Ok(exchange)
+    }
+}
+
+/// Renews while anybody uses the tickets.
+async fn keep_renewed(shared: Weak<Shared>) {
+    loop {
+        let pause = match shared.upgrade() {
+            Some(shared) => shared.renew().await,
+            None => return,
+        };
+        tokio::time::sleep(pause.clamp(LOOK_AGAIN_AT_LEAST, LOOK_AGAIN)).await;
+    }
+}
+
+impl Shared {
+    async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
+        let mut state = self.state.lock().await;
+        let conf = login::conf(&self.settings)?;
+        self.keep_logged_in(&mut state, &conf).await?;
+        let credential = match self.ticket(&mut state, &conf, host).await {
+            Err(error) if says_that_the_login_is_stale(&error) => {
+                tracing::info!(error = %error, "the KDC does not take the ticket any more; logging in anew");
+                state.login = None;
+                self.keep_logged_in(&mut state, &conf).await?;
+                self.ticket(&mut state, &conf, host).await?
+            }
+            other => other?,
+        };
+        let (time, microseconds) = state.stamp()?;
+        let subkey = Key::random(credential.key.etype())?;
+        Exchange::new(credential, Fresh { time, microseconds, subkey, sequence: login::random()? })
+    }
+
+    /// Renews when it is time to; how long to wait until then.
+    async fn renew(&self) -> Duration {
+        let mut state = self.state.lock().await;
+        let kept = match login::conf(&self.settings) {
+            Ok(conf) => self.keep_logged_in(&mut state, &conf).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(error = %in_full(&error), "there is no valid Kerberos ticket");
+            return self.settings.min_time_before_relogin;
+        }
+        let (Some(login), Ok((now, _))) = (&state.login, login::now()) else { return LOOK_AGAIN };
+        let due = login.refresh_at.max(login.not_before).min(login.tgt.end.plus(-state.ahead));
+        Duration::from_secs(u64::try_from(due.since(now)).unwrap_or(0))
+    }
+
+    /// Logs in where there is no login or it nears its end. A login that still holds survives a failure to renew it.
+    async fn keep_logged_in(&self, state: &mut State, conf: &Conf) -> Result<(), KerberosError> {
+        let now = login::now()?.0;
+        let pause = i64::try_from(self.settings.min_time_before_relogin.as_secs()).unwrap_or(i64::MAX);
+        let holds = state.login.as_ref().is_some_and(|login| login.tgt.is_valid(now.plus(state.ahead)));
+        let is_due = |login: &LoggedIn| now >= login.refresh_at && now >= login.not_before;
+        if holds && !state.login.as_ref().is_some_and(is_due) {
+            return Ok(());
+        }
+        match (self.log_in(state, conf, now).await, &mut state.login) {
+            (Ok(login), _) => self.logged_in(state, login, now, pause),
+            (Err(error), Some(old)) if holds => {
+                old.not_before = now.plus(pause.max(1));
+                tracing::warn!(
+                    principal = %old.tgt.client, until = %old.tgt.end, error = %in_full(&error),
+                    "the Kerberos ticket cannot be renewed; it still holds"
+                );
+                Ok(())
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// A new login; from a cache that nobody has renewed, the renewed ticket of it.
+    async fn log_in(&self, state: &State, conf: &Conf, now: KerberosTime) -> Result<Login, KerberosError> {
+        let fresh = login::log_in(&self.settings, conf, state.ahead).await;
+        if !matches!(self.settings.credentials, KerberosCredentials::Cache(_)) {
+            return fresh;
+        }
+        let held = state.login.as_ref().map(|login| &login.tgt);
+        let (cached, services) = match fresh {
+            Ok(login) => (Some(login.tgt), login.services),
+            // The file may be gone or out of date while what we made of it is not.
+            Err(error) if held.is_none_or(|tgt| !tgt.is_valid(now)) => return Err(error),
+            Err(_) => (None, Vec::new()),
+        };
+        let Some(newest) = cached.iter().chain(held).max_by_key(|tgt| tgt.end).cloned() else {
+            return Err(KerberosError::NoPrincipal);
+        };
+        if now < self.refresh_at(&newest, state.ahead)? || !newest.is_renewable(now) {
+            return Ok(Login { tgt: newest, services, ahead: state.ahead });
+        }
+        let server = newest.server.clone();
+        let tgt = login::trade(&self.settings, conf, &newest, &server, state.ahead).await?;
+        Ok(Login { tgt, services, ahead: state.ahead })
+    }
+
+    fn logged_in(
+        &self,
+        state: &mut State,
+        login: Login,
+        now: KerberosTime,
+        pause: i64,
+    ) -> Result<(), KerberosError> {
+        if login.ahead != state.ahead {
+            tracing::warn!(
+                seconds = login.ahead,
+                "the KDC's clock differs from that of this machine; its time is used for Kerberos (kdc_timesync)"
+            );
+        }
+        state.ahead = login.ahead;
+        let refresh_at = self.refresh_at(&login.tgt, state.ahead)?;
+        tracing::info!(principal = %login.tgt.client, until = %login.tgt.end, "logged in to Kerberos");
+        // What was got with another ticket stays good; only another identity has other tickets.
+        if state.login.as_ref().is_some_and(|old| old.tgt.client != login.tgt.client) {
+            state.services.clear();
+        }
+        state.realms.clear();
+        let services = login.services.into_iter().map(|ticket| (ticket.server.to_string(), ticket));
+        state.services.extend(services.take(MAX_SERVICES));
+        state.login = Some(LoggedIn { tgt: login.tgt, refresh_at, not_before: now.plus(pause) });
+        Ok(())
+    }
+
+    /// When the window and the jitter of the settings say (`KerberosLogin.getRefreshTime`), by our clock.
+    fn refresh_at(&self, tgt: &Credential, ahead: i64) -> Result<KerberosTime, KerberosError> {
+        let jitter = login::random()? % (u32::from(self.settings.renew_jitter_percent) + 1);
+        Ok(tgt.after_percent(u32::from(self.settings.renew_window_percent) + jitter).plus(-ahead))
+    }
+
+    /// The ticket for the service on `host`.
+    async fn ticket(&self, state: &mut State, conf: &Conf, host: &str) -> Result<Credential, KerberosError> {
+        let tgt = state.login.as_ref().ok_or(KerberosError::NoPrincipal)?.tgt.clone();
+        let service = self.service(conf, &tgt, host);
+        let name = service.to_string();
+        let now = login::now()?.0.plus(state.ahead);
+        let held = state.services.get(&name).filter(|ticket| ticket.is_valid(now)).cloned();
+        if let Some(held) = held.as_ref().filter(|ticket| now < ticket.after_percent(SERVICE_PERCENT)) {
+            return Ok(held.clone());
+        }
+        match (self.fetch(state, conf, tgt, service).await, held) {
+            (Ok(ticket), _) => {
+                tracing::debug!(service = name, until = %ticket.end, "got a Kerberos ticket");
+                if state.services.len() >= MAX_SERVICES {
+                    state.services.clear();
+                }
+                state.services.insert(name, ticket.clone());
+                Ok(ticket)
+            }
+            (Err(error), Some(held)) if error.is_transient() => {
+                tracing::warn!(service = name, error = %in_full(&error), "the ticket cannot be renewed; it still holds");
+                Ok(held)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// The broker's principal. As in Java: the host in lower case, and in the realm that `krb5.conf` gives it, or else
+    /// the default realm.
+    fn service(&self, conf: &Conf, tgt: &Credential, host: &str) -> Principal {
+        let host = self.settings.service_host.as_deref().unwrap_or(host);
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let realm = conf.realm_of_host(&host).or(conf.default_realm()).unwrap_or(&tgt.client.realm);
+        Principal::service(&self.settings.service_name, &host, realm)
+    }
+
+    /// Asks for the ticket, following where the KDCs refer us to.
+    async fn fetch(
+        &self,
+        state: &mut State,
+        conf: &Conf,
+        tgt: Credential,
+        mut service: Principal,
+    ) -> Result<Credential, KerberosError> {
+        let mut tgt = self.realm_ticket(state, conf, tgt, &service.realm).await?;
+        for _ in 0..MAX_HOPS {
+            let got = login::trade(&self.settings, conf, &tgt, &service, state.ahead).await?;
+            match got.server.grants_for() {
+                Some(realm) if got.server.components != service.components => {
+                    service.realm = realm.to_owned();
+                    tgt = got;
+                }
+                _ => return Ok(got),
+            }
+        }
+        Err(KerberosError::Referrals { server: service.to_string() })
+    }
+
+    /// A ticket-granting ticket for `realm`, by way of `[capaths]` or of where the KDCs send us.
+    async fn realm_ticket(
+        &self,
+        state: &mut State,
+        conf: &Conf,
+        tgt: Credential,
+        realm: &str,
+    ) -> Result<Credential, KerberosError> {
+        let now = login::now()?.0.plus(state.ahead);
+        if let Some(held) = state.realms.get(realm).filter(|held| held.is_valid(now)) {
+            return Ok(held.clone());
+        }
+        let mut current = tgt;
+        let mut hops = 0;
+        let own = current.client.realm.clone();
+        for station in conf.way(&own, realm).into_iter().chain([realm]) {
+            while current.server.grants_for() != Some(station) {
+                if hops == MAX_HOPS {
+                    return Err(KerberosError::Referrals { server: realm.to_owned() });
+                }
+                hops += 1;
+                let at = current.server.grants_for().unwrap_or(&own).to_owned();
+                let next = Principal::ticket_granting(station, &at);
+                current = login::trade(&self.settings, conf, &current, &next, state.ahead).await?;
+            }
+        }
+        if hops > 0 && state.realms.len() < MAX_SERVICES {
+            state.realms.insert(realm.to_owned(), current.clone());
+        }
+        Ok(current)
+    }
+}
+
+impl State {
+    /// The time by the KDC's clock, later than any given before.
+    fn stamp(&mut self) -> Result<(KerberosTime, u32), KerberosError> {
+        let (time, microseconds) = login::now()?;
+        let next = match self.last_stamp {
+            (time, 999_999..) => (time.plus(1), 0),
+            (time, microseconds) => (time, microseconds + 1),
+        };
+        self.last_stamp = (time.plus(self.ahead), microseconds).max(next);
+        Ok(self.last_stamp)
+    }
+}
+
+/// The KDC has another key than when it gave the ticket, or thinks the ticket too old.
+fn says_that_the_login_is_stale(error: &KerberosError) -> bool {
+    const MODIFIED: i32 = 41;
+    const BAD_KEY_VERSION: i32 = 44;
+    const NO_KEY: i32 = 45;
+    let KerberosError::Refused(refused) = error else { return false };
+    let codes = [refusal::BAD_INTEGRITY, refusal::TICKET_EXPIRED, MODIFIED, BAD_KEY_VERSION, NO_KEY];
+    codes.contains(&refused.code)
+}
+
+/// An error with its causes, in one line.
+fn in_full(error: &KerberosError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
