@@ -66,6 +66,11 @@ impl Security {
         differ
     }
 
+    /// Whether it is the same, not only alike: what one of them takes up, the other does.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     /// What is configured now.
     pub fn settings(&self) -> SecuritySettings {
         self.state.read().unwrap_or_else(PoisonError::into_inner).settings.clone()

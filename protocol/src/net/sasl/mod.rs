@@ -104,6 +104,19 @@ pub struct TokenRefresh {
     pub buffer: Duration,
 }
 
+impl SaslSettings {
+    /// The name of the mechanism, as brokers know it.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "PLAIN",
+            Self::Scram { hash: ScramHash::Sha256, .. } => "SCRAM-SHA-256",
+            Self::Scram { hash: ScramHash::Sha512, .. } => "SCRAM-SHA-512",
+            Self::OAuthBearer(_) => "OAUTHBEARER",
+            Self::Gssapi(_) => "GSSAPI",
+        }
+    }
+}
+
 /// SASL at work: the settings and what they brought, tokens and tickets.
 #[derive(Debug)]
 pub struct Sasl {
