@@ -296,6 +296,16 @@ pub(crate) struct FileArguments {
     /// Source and target may be one cluster, and flows may form loops
     #[arg(long)]
     pub(crate) allow_same_cluster: bool,
+    /// A JAAS file, whose section KafkaClient has the login of clusters without sasl.jaas.config
+    ///
+    /// Without it -Djava.security.auth.login.config in KAFKA_OPTS counts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jaas: Option<PathBuf>,
+    /// The Kerberos configuration
+    ///
+    /// Without it -Djava.security.krb5.conf in KAFKA_OPTS counts, then KRB5_CONFIG, then /etc/krb5.conf.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) krb5_conf: Option<PathBuf>,
 }
 
 /// Which of MirrorMaker 2's small topics to show, and how.

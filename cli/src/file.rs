@@ -8,12 +8,14 @@ use anyhow::{Context, bail};
 use kmirror_engine::config::mm2::FILE_BYTES_MAX;
 use kmirror_engine::config::problem::ConfigErrors;
 use kmirror_engine::config::properties;
+use kmirror_engine::config::surroundings::Surroundings;
 use kmirror_engine::plan::{FlowPlan, Plan, PlanArgs};
 use tracing::error;
+use zeroize::Zeroizing;
 
 use crate::args::FileArguments;
 use crate::exit::Exit;
-use crate::tell_finding;
+use crate::{surroundings, tell_finding};
 
 /// Reads a plan. The inner result is about what the file says.
 ///
@@ -70,32 +72,44 @@ pub(crate) fn read_plan_with(
 ) -> anyhow::Result<Result<Plan, ConfigErrors>> {
     let text = text(arguments)?;
     // The last line of the file may ask for a continuation.
-    let text = format!("{text}\n\n{lines}");
-    Ok(parse(arguments, &text))
+    let text = Zeroizing::new(format!("{}\n\n{lines}", text.as_str()));
+    let (surroundings, _) = surroundings::read(arguments, &text);
+    Ok(parse(arguments, &text, surroundings))
 }
 
 /// The plan in a text, as if the file said so.
-pub(crate) fn parse(arguments: &FileArguments, text: &str) -> Result<Plan, ConfigErrors> {
+pub(crate) fn parse(
+    arguments: &FileArguments,
+    text: &str,
+    surroundings: Surroundings,
+) -> Result<Plan, ConfigErrors> {
     let name = arguments.file.display().to_string();
-    let args =
-        PlanArgs { clusters: arguments.clusters.clone(), allow_same_cluster: arguments.allow_same_cluster };
+    let args = PlanArgs {
+        clusters: arguments.clusters.clone(),
+        allow_same_cluster: arguments.allow_same_cluster,
+        surroundings,
+    };
     Plan::from_properties(text, &name, &args)
 }
 
-/// What the file says.
+/// What the file says. It may hold secrets and is wiped.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn text(arguments: &FileArguments) -> anyhow::Result<String> {
+pub(crate) fn text(arguments: &FileArguments) -> anyhow::Result<Zeroizing<String>> {
     let bytes = read(&arguments.file).with_context(|| format!("cannot read {}", arguments.file.display()))?;
-    Ok(properties::decode(&bytes).into_owned())
+    Ok(Zeroizing::new(properties::decode(&bytes).into_owned()))
 }
 
 /// No more than a configuration may have, and one byte, by which the engine sees that it is too much.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // Room for all of it at once: a buffer that grows leaves copies behind. A pipe has no length.
+    let length = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
+    let room = usize::try_from(length).unwrap_or_default().saturating_add(2);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -19,6 +19,7 @@ mod reload;
 mod run;
 mod status;
 mod summary;
+mod surroundings;
 mod verify;
 
 use std::future::Future;
@@ -104,8 +105,14 @@ fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
 fn run_file(file: &FileArguments, until_synced: bool) -> anyhow::Result<Exit> {
     // Read once: it may be a pipe.
     let text = file::text(file)?;
-    match file::told(file::parse(file, &text)) {
-        Ok(plan) => block_on(run::run(plan, until_synced, Some(&Reload::new(file, text)))),
+    let (surroundings, watched) = surroundings::read(file, &text);
+    match file::told(file::parse(file, &text, surroundings.clone())) {
+        Ok(plan) => {
+            surroundings::warn_of_readable(file, &text, &surroundings, &plan);
+            let reload = Reload::new(file, text, watched);
+            drop(surroundings);
+            block_on(run::run(plan, until_synced, Some(&reload)))
+        }
         Err(exit) => Ok(exit),
     }
 }

@@ -32,10 +32,10 @@ enum End {
 
 /// Runs a plan until it is synced (if `until_synced`) or until a signal.
 ///
-/// Where there is a file to read again, SIGHUP does it.
+/// Where there is a file to read again, SIGHUP does it, and a change of the files with its secrets.
 pub(crate) async fn run(plan: Plan, until_synced: bool, reload: Option<&Reload>) -> Exit {
-    let caught = Signals::new().and_then(|signals| Ok((signals, HangUp::new(reload)?)));
-    let (mut signals, mut hang_up) = match caught {
+    let caught = Signals::new().and_then(|signals| Ok((signals, Again::new(reload)?)));
+    let (mut signals, mut again) = match caught {
         Ok(caught) => caught,
         Err(error) => {
             error!("signals cannot be caught: {error}");
@@ -53,7 +53,7 @@ pub(crate) async fn run(plan: Plan, until_synced: bool, reload: Option<&Reload>)
     let end = loop {
         tokio::select! {
             end = watch(&mut mirror, until_synced, &mut signals) => break end,
-            reload = hang_up.next() => reload.apply(&mirror),
+            reload = again.next() => reload.apply(&mirror),
         }
     };
     let status = mirror.status().clone();
@@ -197,10 +197,11 @@ impl Signals {
     }
 }
 
-/// SIGHUP, where it means something; otherwise it ends the process as usual.
-struct HangUp<'a>(Option<(Signal, &'a Reload)>);
+/// SIGHUP, and files beside the configuration that change, where that means something; else SIGHUP ends the process as
+/// usual.
+struct Again<'a>(Option<(Signal, &'a Reload)>);
 
-impl<'a> HangUp<'a> {
+impl<'a> Again<'a> {
     fn new(reload: Option<&'a Reload>) -> std::io::Result<Self> {
         Ok(Self(match reload {
             Some(reload) => Some((signal(SignalKind::hangup())?, reload)),
@@ -209,12 +210,11 @@ impl<'a> HangUp<'a> {
     }
 
     async fn next(&mut self) -> &'a Reload {
-        match &mut self.0 {
-            Some((signal, reload)) => {
-                signal.recv().await;
-                reload
-            }
-            None => std::future::pending().await,
+        let Some((signal, reload)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = signal.recv() => {}
+            () = reload.changed() => info!("a file with secrets has changed: the configuration is read again"),
         }
+        reload
     }
 }

@@ -74,8 +74,9 @@ fn counting(
             idle_close: plan.idle_close,
             send_buffer: plan.send_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
             receive_buffer: plan.receive_buffer.and_then(|bytes| u32::try_from(bytes).ok()),
+            security: plan.security.clone(),
+            route: plan.route.clone(),
             throttling: Arc::clone(throttling),
-            ..ConnectionOptions::default()
         },
         metadata_max_age: plan.metadata_max_age,
         retry_backoff: plan.retry_backoff,

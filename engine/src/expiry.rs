@@ -26,7 +26,7 @@ pub(crate) fn securities(plan: &Plan) -> Vec<(Arc<str>, Security)> {
     let mut all: Vec<(Arc<str>, Security)> = Vec::new();
     let mut add = |alias: &ClusterAlias, client: &ClientPlan| {
         let known = |(known, security): &(Arc<str>, Security)| {
-            **known == *alias.as_str() && security.is_same(&client.security)
+            **known == *alias.as_str() && security.is_shared_with(&client.security)
         };
         if !all.iter().any(known) {
             all.push((alias.shared(), client.security.clone()));

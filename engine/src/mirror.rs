@@ -15,7 +15,7 @@ use crate::expiry;
 use crate::flow::workers::Workers;
 use crate::heartbeat;
 use crate::metrics;
-use crate::plan::{LimitPlan, Plan};
+use crate::plan::{LimitPlan, Plan, SecurityChange};
 use crate::status::{FlowStatus, Status};
 
 /// A mirror that runs. Dropping it stops it at once; [`Mirror::stop`] stops it in good order.
@@ -36,6 +36,7 @@ use crate::status::{FlowStatus, Status};
 /// ```
 #[derive(Debug)]
 pub struct Mirror {
+    plan: Arc<Plan>,
     status: Arc<Status>,
     stop: CancellationToken,
     flows: JoinSet<Result<(), Refusal>>,
@@ -94,7 +95,7 @@ impl Mirror {
             watching.await;
             Ok(())
         });
-        Ok(Self { status: Arc::new(status), stop: shared.stop, flows, limits })
+        Ok(Self { plan, status: Arc::new(status), stop: shared.stop, flows, limits })
     }
 
     /// What the flows are doing. Stays readable after the mirror is gone.
@@ -116,6 +117,16 @@ impl Mirror {
         let Some(sender) = at.and_then(|at| self.limits.get(at)) else { return false };
         sender.send_replace(Arc::new(limits));
         true
+    }
+
+    /// Secures connections as a plan says that was read again: the next connections, and the next re-authentications.
+    /// What changed is in the answer, and what cannot change while the mirror runs.
+    pub fn set_security(&self, again: &Plan) -> SecurityChange {
+        let change = self.plan.security_change(again);
+        for (_, running, present) in &change.changed {
+            running.replace(present.settings());
+        }
+        change
     }
 
     /// Waits until a flow is refused; for ever, if none is.

@@ -11,7 +11,7 @@ use kmirror_engine::plan::{
 use kmirror_engine::policy::Naming;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Report, secured};
 use crate::json::print;
 
 pub(super) fn write(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<()> {
@@ -61,9 +61,12 @@ fn clusters(report: &Report<'_>) -> Vec<Value> {
         |(alias, cluster): (&kmirror_engine::plan::ClusterAlias, &kmirror_engine::plan::ClusterPlan)| {
             let answer = report.answers.get(alias);
             let seen = answer.and_then(|answer| answer.as_ref().ok());
+            let (protocol, mechanism) = secured(&cluster.admin);
             json!({
                 "alias": alias.as_str(),
                 "bootstrap_servers": cluster.bootstrap.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "security_protocol": protocol,
+                "sasl_mechanism": mechanism,
                 "cluster_id": seen.and_then(|seen| seen.cluster_id.clone()),
                 "brokers": seen.map(|seen| seen.brokers),
                 "topics": seen.map(|seen| seen.topics.len()),

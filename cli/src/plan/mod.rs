@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use kmirror_engine::config::problem::{ConfigErrors, Problem};
-use kmirror_engine::plan::{ClusterAlias, FlowPlan, Plan, SourceTopic, TopicDecision, explain};
+use kmirror_engine::plan::{ClientPlan, ClusterAlias, FlowPlan, Plan, SourceTopic, TopicDecision, explain};
 
 use crate::args::FileArguments;
 use crate::exit::Exit;
-use crate::file::{exit_of, read_plan};
+use crate::file::{self, exit_of};
+use crate::surroundings;
 use clusters::{Answer, ask_all};
 
 /// How to report.
@@ -46,8 +47,13 @@ pub(crate) async fn plan(
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let file = arguments.file.display().to_string();
-    match read_plan(arguments)? {
+    let text = file::text(arguments)?;
+    let (surroundings, _) = surroundings::read(arguments, &text);
+    match file::parse(arguments, &text, surroundings.clone()) {
         Ok(plan) => {
+            if !options.offline {
+                surroundings::warn_of_readable(arguments, &text, &surroundings, &plan);
+            }
             let answers = if options.offline { BTreeMap::new() } else { ask_all(&plan).await };
             let report = report(file, &plan, answers);
             if options.json {
@@ -109,6 +115,12 @@ fn exit(report: &Report<'_>) -> Exit {
     } else {
         Exit::Success
     }
+}
+
+/// How connections are secured, without anything that is secret: `SASL_SSL`, and the mechanism.
+fn secured(client: &ClientPlan) -> (&'static str, Option<&'static str>) {
+    let settings = client.security.settings();
+    (settings.protocol(), settings.sasl.map(|sasl| sasl.mechanism()))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn a_report_in_text() {
     let report = report("mm2.properties".into(), &plan, both());
     let text = text_of(&report);
     for line in [
-        "cluster A  a:1  cluster id ida, 3 brokers, 4 topics",
+        "cluster A  a:1  PLAINTEXT  cluster id ida, 3 brokers, 4 topics",
         "cluster B  b:1  cluster id idb, 3 brokers, 1 topic",
         "  topics    orders, users (mm2.properties:5, A->B.topics)",
         "  named     A.<topic>",
@@ -95,7 +95,7 @@ fn a_report_in_json() {
 fn without_asking() {
     let plan = plan_of(FILE);
     let report = report("f".into(), &plan, BTreeMap::new());
-    assert!(text_of(&report).contains("cluster A  a:1\n"));
+    assert!(text_of(&report).contains("cluster A  a:1  PLAINTEXT\n"));
     assert_eq!(json_of(&report)["flows"][0]["topics"], Value::Null);
     assert_eq!(exit(&report), Exit::Success);
 }

@@ -11,7 +11,7 @@ use kmirror_engine::filter::PatternList;
 use kmirror_engine::plan::{DeletionMode, FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
 use kmirror_engine::policy::Naming;
 
-use super::Report;
+use super::{Report, secured};
 
 /// Characters of a list of patterns that are shown.
 const PATTERNS_SHOWN: usize = 160;
@@ -84,7 +84,9 @@ fn write_clusters(report: &Report<'_>, out: &mut impl Write) -> anyhow::Result<(
             ),
             Some(Err(why)) => format!("  did not answer: {why}"),
         };
-        writeln!(out, "cluster {alias:<width$}  {}{state}", servers.join(", "))?;
+        let (protocol, mechanism) = secured(&cluster.admin);
+        let login = mechanism.map(|name| format!(" {name}")).unwrap_or_default();
+        writeln!(out, "cluster {alias:<width$}  {}  {protocol}{login}{state}", servers.join(", "))?;
     }
     Ok(())
 }

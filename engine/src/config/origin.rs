@@ -21,6 +21,13 @@ pub enum Origin {
         /// The key as it was written there.
         key: Arc<str>,
     },
+    /// A section of a JAAS file.
+    Section {
+        /// The file's name as it was given.
+        file: Arc<str>,
+        /// The section's name.
+        name: &'static str,
+    },
     /// An argument of the program.
     Argument {
         /// The argument's name, `--clusters` for one.
@@ -34,7 +41,7 @@ impl Origin {
         match self {
             Self::Default { key } => key,
             Self::Line { key, .. } => key,
-            Self::Argument { name } => name,
+            Self::Section { name, .. } | Self::Argument { name } => name,
         }
     }
 
@@ -42,7 +49,7 @@ impl Origin {
     pub fn file_line(&self) -> Option<(&str, usize)> {
         match self {
             Self::Line { file, line, .. } => Some((file, *line)),
-            Self::Default { .. } | Self::Argument { .. } => None,
+            Self::Default { .. } | Self::Section { .. } | Self::Argument { .. } => None,
         }
     }
 }
@@ -52,6 +59,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default { key } => write!(f, "default of {key}"),
             Self::Line { file, line, key } => write!(f, "{file}:{line}, {key}"),
+            Self::Section { file, name } => write!(f, "{file}, {name}"),
             Self::Argument { name } => f.write_str(name),
         }
     }

@@ -6,7 +6,10 @@ use std::fmt;
 
 use kmirror_protocol::net::AddressError;
 
+use super::jaas::JaasError;
 use super::origin::Origin;
+use super::providers::ProviderError;
+use super::security_problem::{LoginProblem, SecurityNotice};
 use crate::filter::PatternError;
 use crate::policy::RenameError;
 
@@ -178,18 +181,21 @@ pub enum Problem {
         /// The promise.
         reason: &'static str,
     },
-    /// A security protocol that this version does not speak.
-    #[error("`{protocol}` connections are not supported by this version")]
-    UnsupportedSecurity {
-        /// The protocol.
-        protocol: String,
+    /// A value that a configuration provider cannot supply.
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
+    /// A value from a configuration provider that cannot be used; it is not shown.
+    #[error("what {variables} stands for cannot be used here")]
+    BadSupply {
+        /// The variables in the value.
+        variables: String,
     },
-    /// A value that a configuration provider would have to supply.
-    #[error("the value comes from the configuration provider `{provider}`, and this version resolves none")]
-    UnresolvedProvider {
-        /// The provider's name.
-        provider: String,
-    },
+    /// A login that is none.
+    #[error("{0}")]
+    Jaas(#[from] JaasError),
+    /// A login that cannot be used.
+    #[error("{0}")]
+    Login(#[from] LoginProblem),
     /// Flows that would bring a topic back to where it came from under the same name.
     #[error("{}", loop_text(.path, .topic))]
     Loop {
@@ -381,6 +387,15 @@ pub enum Notice {
         /// The error it would be.
         problem: Box<Problem>,
     },
+    /// A value from a configuration provider that is odd; it is not shown.
+    #[error("what {variables} stands for is odd here")]
+    OddSupply {
+        /// The variables in the value.
+        variables: String,
+    },
+    /// How connections are secured, or are not.
+    #[error("{0}")]
+    Security(#[from] SecurityNotice),
     /// `A -> B.topics`: to Java the key ends at the first blank.
     #[error("taken for a flow's key; MirrorMaker 2 would take only what is before the blank for the key")]
     SpacedArrow,
@@ -412,6 +427,8 @@ impl Notice {
             | Self::SharedServer { .. }
             | Self::NoHeartbeats { .. }
             | Self::HeartbeatsOnly
+            | Self::OddSupply { .. }
+            | Self::Security(_)
             | Self::Allowed { .. } => Severity::Warning,
         }
     }

@@ -5,15 +5,24 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroizing;
+
 /// One key and its value, with the escapes resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key.
     pub key: String,
     /// The value, without blanks in front; those behind belong to it.
-    pub value: String,
+    /// It may be a secret and is wiped.
+    pub value: Zeroizing<String>,
     /// The line the key stands on, counted from 1.
     pub line: usize,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry").field("key", &self.key).field("line", &self.line).finish_non_exhaustive()
+    }
 }
 
 /// A file's entries in the order they are written, repeated keys included.
@@ -44,7 +53,7 @@ pub fn parse(text: &str) -> Properties {
         if matches!(first, "" | "\\") || first.starts_with(['#', '!']) {
             continue;
         }
-        let mut logical = first.to_owned();
+        let mut logical = Zeroizing::new(first.to_owned());
         while ends_in_continuation(&logical) {
             logical.pop();
             let Some((next, _)) = lines.next() else { break };
@@ -52,7 +61,9 @@ pub fn parse(text: &str) -> Properties {
         }
         let (key, value) = split_entry(&logical);
         match (unescape(key), unescape(value)) {
-            (Some(key), Some(value)) => properties.entries.push(Entry { key, value, line }),
+            (Some(key), Some(value)) => {
+                properties.entries.push(Entry { key: key.to_string(), value, line });
+            }
             _ => properties.malformed.push(line),
         }
     }
@@ -97,8 +108,8 @@ fn split_entry(line: &str) -> (&str, &str) {
 }
 
 /// Resolves the escapes; none if a `\u` is malformed.
-fn unescape(text: &str) -> Option<String> {
-    let mut units: Vec<u16> = Vec::with_capacity(text.len());
+fn unescape(text: &str) -> Option<Zeroizing<String>> {
+    let mut units: Zeroizing<Vec<u16>> = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut characters = text.chars();
     let mut buffer = [0; 2];
     while let Some(character) = characters.next() {
@@ -121,7 +132,7 @@ fn unescape(text: &str) -> Option<String> {
         units.extend_from_slice(literal.encode_utf16(&mut buffer));
     }
     // Two escapes may make one character; half a pair is no character and no name can have it.
-    Some(String::from_utf16_lossy(&units))
+    Some(Zeroizing::new(String::from_utf16_lossy(&units)))
 }
 
 /// Four hexadecimal digits.

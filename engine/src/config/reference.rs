@@ -39,6 +39,36 @@ backslashes, so that `\\.` is written `\\\\.`.
 `kmirror plan FILE --offline` says what a file means: every key that is unknown, misspelt, in the wrong place or
 ignored, with the line and the reason.
 
+## Secrets
+
+A value may be kept elsewhere: `${NAME:..}` in it stands for what a configuration provider supplies. A secret that is
+mounted as a directory, as Kubernetes does it, one file for each value:
+
+```properties
+config.providers = secrets
+config.providers.secrets.class = org.apache.kafka.common.config.provider.DirectoryConfigProvider
+config.providers.secrets.param.allowed.paths = /etc/kmirror/secrets
+A.security.protocol = SASL_SSL
+A.sasl.mechanism = SCRAM-SHA-512
+A.sasl.jaas.config = org.apache.kafka.common.security.scram.ScramLoginModule required \\
+  username=\"mirror\" password=\"${secrets:/etc/kmirror/secrets:password}\";
+```
+
+`FileConfigProvider` reads a key of a properties file, `${NAME:/etc/kmirror/secrets.properties:password}`, and
+`EnvVarConfigProvider` an environment variable, `${NAME:PASSWORD}`. What a provider cannot supply is an error. The line
+end behind the only line of a mounted file does not count. A value is put in place as it is: within a login a quote or a
+backslash in it needs a backslash before it.
+
+While kmirror runs, it looks at these files, and at the JAAS file, every five seconds, and reads the configuration again
+when one has changed, as it does at SIGHUP. Then `ssl.*`, `sasl.*` and `kerberos.*` count from the next connection and the
+next re-authentication on. Key stores, trust stores and key tabs are read again when they change. What is in the
+environment is there for everybody who may look at the process (`/proc/PID/environ`), and it does not change: files are
+better.
+
+A login that is not in `sasl.jaas.config` comes from the section `KafkaClient` of a JAAS file: `--jaas FILE`, or
+`-Djava.security.auth.login.config=FILE` in `KAFKA_OPTS`. The Kerberos configuration is `--krb5-conf FILE`,
+`-Djava.security.krb5.conf=FILE` in `KAFKA_OPTS`, `KRB5_CONFIG`, or `/etc/krb5.conf`.
+
 What cannot be had from a Java regular expression is an error that names it: the flags `(?x)` and `(?U)`, `\\G`, `\\X`,
 `\\b{g}`, `\\N{..}`, blocks (`\\p{InGreek}`), a class within a negated class, `&&` with nothing on one side, a count
 behind another quantifier, counts above 1000.
@@ -51,8 +81,14 @@ pub fn page() -> String {
         opt.scope == Scope::Flow && !is_own(opt)
     });
     section(&mut page, "Clusters and the process", "", |opt| {
-        matches!(opt.scope, Scope::Process | Scope::Cluster) && !is_own(opt)
+        matches!(opt.scope, Scope::Process | Scope::Cluster) && !is_own(opt) && !is_security(opt)
     });
+    section(
+        &mut page,
+        "Encryption and logins",
+        "With a cluster, with a client of it, or on their own for all clusters.",
+        is_security,
+    );
     section(&mut page, "kmirror's own", "MirrorMaker 2 does not know these.", is_own);
     section(&mut page, "Progress", "With the cluster a flow writes to.", |opt| opt.scope == Scope::Worker);
     section(&mut page, "The consumer at the source", "With the role `consumer`.", |opt| {
@@ -71,6 +107,10 @@ pub fn page() -> String {
 
 fn is_own(opt: &Opt) -> bool {
     opt.name.starts_with("kmirror.")
+}
+
+fn is_security(opt: &Opt) -> bool {
+    ["ssl.", "sasl.", "kerberos."].iter().any(|beginning| opt.name.starts_with(beginning))
 }
 
 // Infallible, here and below: a `String` takes whatever is written to it.
@@ -116,6 +156,7 @@ fn kind(kind: Kind) -> String {
             (min, max) if max >= i64::from(i32::MAX) => format!("{min} or more"),
             (min, max) => format!("{min} to {max}"),
         },
+        Kind::Fraction { min, max } => format!("{} to {}", f32::from(min) / 100.0, f32::from(max) / 100.0),
         Kind::Memory { min } => format!("bytes, {min} or more"),
         Kind::Text => "text".to_owned(),
         Kind::List => "list".to_owned(),
@@ -130,7 +171,7 @@ fn kind(kind: Kind) -> String {
 fn refused(page: &mut String) {
     page.push_str(
         "\n## What is refused\n\n\
-         `security.protocol` other than `PLAINTEXT`, `acks=0`, values that name a configuration provider, and:\n\n\
+         `acks=0`, values that a configuration provider should supply and cannot, and:\n\n\
          | key | only | because |\n|---|---|---|\n",
     );
     for opt in keys::options() {

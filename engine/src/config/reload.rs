@@ -1,12 +1,17 @@
-//! What a changed file means for a mirror that runs: limits change, everything else needs a restart.
+//! What a changed file means for a mirror that runs: limits and secrets change, everything else needs a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::keys::{MAX_BYTES_PER_SECOND, Opt, TOPIC_MAX_BYTES_PER_SECOND};
+use super::keys::{MAX_BYTES_PER_SECOND, Opt, TOPIC_MAX_BYTES_PER_SECOND, options};
 use super::properties;
+use kmirror_protocol::Secret;
 
-/// The options that may change while a mirror runs.
+/// The options that may change while a mirror runs, beside those of encryption and logins.
 pub static CHANGEABLE: [&Opt; 2] = [&MAX_BYTES_PER_SECOND, &TOPIC_MAX_BYTES_PER_SECOND];
+
+/// What the names of options of encryption and logins begin with. `security.protocol` is none of them: with it the
+/// brokers' addresses would have to change.
+const SECURITY: [&str; 3] = ["ssl.", "sasl.", "kerberos."];
 
 /// The keys that differ between two texts and have no effect before a restart, in order.
 pub fn keys_that_need_a_restart(running: &str, present: &str) -> Vec<String> {
@@ -17,15 +22,36 @@ pub fn keys_that_need_a_restart(running: &str, present: &str) -> Vec<String> {
 }
 
 /// Of keys that stand there more than once the last counts.
-fn settings(text: &str) -> BTreeMap<String, String> {
+fn settings(text: &str) -> BTreeMap<String, Secret> {
     let entries = properties::parse(text).entries.into_iter();
-    entries.map(|entry| (entry.key, entry.value.trim().to_owned())).collect()
+    entries.map(|entry| (entry.key, Secret::new(entry.value.trim()))).collect()
 }
 
 fn is_changeable(key: &str) -> bool {
-    CHANGEABLE.iter().any(|opt| {
+    let is_limit = |opt: &&Opt| {
         let before = key.strip_suffix(opt.name);
         before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    CHANGEABLE.iter().any(is_limit) || security_option(key).is_some()
+}
+
+/// The option of encryption or of logins that a key sets, wherever it stands.
+fn security_option(key: &str) -> Option<&'static Opt> {
+    options().find(|opt| {
+        let before = key.strip_suffix(opt.name);
+        SECURITY.iter().any(|beginning| opt.name.starts_with(beginning))
+            && before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    })
+}
+
+/// Whether a text holds secrets itself, not only the places where they are.
+pub fn holds_secrets(text: &str) -> bool {
+    properties::parse(text).entries.iter().any(|entry| {
+        let is_secret = |opt: &Opt| {
+            let before = entry.key.strip_suffix(opt.name);
+            opt.is_secret() && before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        !entry.value.trim().is_empty() && !entry.value.contains("${") && options().any(is_secret)
     })
 }
 
@@ -34,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_may_change_and_nothing_else() {
+    fn limits_and_secrets_may_change_and_nothing_else() {
         let running = "clusters = A, B\nA->B.topics = a.*\nA->B.kmirror.max.bytes.per.second = 1m\n\
                        B.ssl.key.password = old\n";
         let limits = "clusters = A, B\nA->B.topics=a.*   \nkmirror.topic.max.bytes.per.second = a=1\n\
@@ -42,7 +68,17 @@ mod tests {
         assert!(keys_that_need_a_restart(running, limits).is_empty());
         let more = "clusters = A, B\nA->B.topics = b.*\nA->B.topics = c.*\nB.ssl.key.password = new\ntasks.max = 2\n";
         let keys = keys_that_need_a_restart(running, more);
-        assert_eq!(keys, ["A->B.topics", "B.ssl.key.password", "tasks.max"]);
+        assert_eq!(keys, ["A->B.topics", "tasks.max"]);
+        let login = "A.consumer.sasl.jaas.config = x\nkerberos.domain.name = y\nB.security.protocol = SSL\n";
+        assert_eq!(keys_that_need_a_restart("", login), ["B.security.protocol"]);
+    }
+
+    #[test]
+    fn secrets_in_the_text() {
+        assert!(holds_secrets("A.consumer.ssl.key.password = x"));
+        assert!(holds_secrets("kmirror.socks5.password=x"));
+        assert!(!holds_secrets("A.ssl.key.password =\nA.sasl.jaas.config = M required password=\"${s:/d:f}\";"));
+        assert!(!holds_secrets("A.bootstrap.servers = a:1"));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kmirror_protocol::net::Address;
+use kmirror_protocol::net::{Address, Route, Security};
 
 /// The settings of one client: one role (consumer, producer or admin) of one flow at one cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ClientPlan {
     /// `bootstrap.servers`
     pub bootstrap: Vec<Address>,
@@ -31,4 +31,9 @@ pub struct ClientPlan {
     pub send_buffer: Option<usize>,
     /// `receive.buffer.bytes`; none leaves it to the operating system.
     pub receive_buffer: Option<usize>,
+    /// `security.protocol` and all that goes with it. Clients of a cluster that are secured alike share it, with the
+    /// stores, tokens and tickets it has brought; it may be replaced while they run.
+    pub security: Security,
+    /// `kmirror.bind.address`, `kmirror.socks5.*`
+    pub route: Route,
 }

@@ -8,6 +8,7 @@ mod explain;
 mod flow;
 mod limits;
 pub mod loops;
+mod security;
 mod share;
 mod sync;
 mod transactions;
@@ -23,6 +24,7 @@ pub use client::ClientPlan;
 pub use explain::{NotMirrored, Outcome, SourceTopic, TargetChange, TopicDecision, explain};
 pub use flow::{AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan};
 pub use limits::{LimitPlan, TopicLimit};
+pub use security::SecurityChange;
 pub use share::SharePlan;
 pub use transactions::TransactionPlan;
 
@@ -33,6 +35,7 @@ pub use sync::{
 
 use crate::config::mm2;
 use crate::config::problem::{ConfigErrors, Finding};
+use crate::config::surroundings::Surroundings;
 
 /// The name a configuration file gives a cluster.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +83,8 @@ pub struct PlanArgs {
     pub clusters: Option<Vec<String>>,
     /// Source and target may be the same cluster, and flows may form loops (`--allow-same-cluster`).
     pub allow_same_cluster: bool,
+    /// What counts beside file and arguments: other files and the environment, already read.
+    pub surroundings: Surroundings,
 }
 
 /// One cluster of the file.

@@ -25,6 +25,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
+    pub const ALL: [Self; 6] = [Self::Name, Self::Connect, Self::Proxy, Self::Tls, Self::Kafka, Self::Sasl];
 
     /// A word for it.
     pub fn name(self) -> &'static str {
@@ -33,8 +34,8 @@ impl Stage {
             Self::Connect => "connect",
             Self::Proxy => "proxy",
             Self::Tls => "TLS",
-            Self::Sasl => "SASL",
             Self::Kafka => "Kafka",
+            Self::Sasl => "SASL",
         }
     }
 }

@@ -80,8 +80,8 @@ impl Security {
         differ
     }
 
-    /// Whether the other is this one.
-    pub fn is_same(&self, other: &Self) -> bool {
+    /// Whether it is the same, not only alike: what one of them takes up, the other does.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
     }
 

@@ -230,7 +230,7 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("metrics.*", ANY, METRICS),
     ignored("auto.include.jmx.reporter", ANY, METRICS),
     ignored("enable.metrics.push", ANY, "no client telemetry is sent to brokers"),
-    ignored("config.providers", ANY, "no configuration provider is run; a value that names one is refused"),
+    ignored("config.providers", ANY, "the providers that stand on their own count for all values"),
 ];
 
 /// The rows of this file, those that have their effect first.

@@ -261,8 +261,6 @@ const TRANSFORMED: &str =
 const CONVERTED: &str = "kmirror copies bytes, and with another converter other records would arrive";
 const BYTE_ARRAYS: &[&str] = &["org.apache.kafka.connect.converters.ByteArrayConverter"];
 
-/// The configuration providers; a value that one of them would have to supply is an error.
-pub const CONFIG_PROVIDERS: &str = "config.providers";
 /// Keys by which the configuration of a single connector is known.
 pub const CONNECTOR_KEYS: [&str; 3] =
     ["connector.class", "source.cluster.alias", "source.cluster.bootstrap.servers"];
@@ -328,8 +326,6 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("target.cluster.alias", Flow, DEDICATED),
     ignored("readahead.queue.capacity", Flow, NEVER),
     ignored("offset.syncs.topic.*", Flow, NEVER),
-    ignored(CONFIG_PROVIDERS, Process, "no configuration provider is run; a value that names one is refused"),
-    ignored("config.providers.*", Process, "goes with config.providers"),
 ];
 
 /// The rows of this file, those that have their effect first.

@@ -5,6 +5,7 @@
 
 mod clients;
 mod mirror;
+mod sasl;
 mod security;
 mod share;
 mod sync;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 
 pub use clients::*;
 pub use mirror::*;
+pub use sasl::*;
 pub use security::*;
 pub use share::*;
 pub use sync::*;
@@ -72,6 +74,13 @@ pub enum Kind {
         min: i64,
         /// The largest.
         max: i64,
+    },
+    /// A number between 0 and 1, within bounds in percent.
+    Fraction {
+        /// The smallest.
+        min: u8,
+        /// The largest.
+        max: u8,
     },
     /// A number of bytes, with `k`, `m` or `g` behind it if it is a key of our own.
     Memory {
@@ -189,6 +198,7 @@ static TABLE: LazyLock<Vec<&'static Opt>> = LazyLock::new(|| {
         .chain(transactions_rows())
         .chain(clients_rows())
         .chain(security_rows())
+        .chain(sasl_rows())
         .collect()
 });
 

@@ -32,7 +32,8 @@ impl Owner<'_> {
         }
     }
 
-    fn alias(&self) -> &ClusterAlias {
+    /// The cluster it connects to.
+    pub(super) fn alias(&self) -> &ClusterAlias {
         match self {
             Self::Flow(flow, side, _) => flow.cluster(*side),
             Self::Cluster(alias) => alias,
@@ -42,7 +43,7 @@ impl Owner<'_> {
 
 impl Reader<'_> {
     /// A number of a client in milliseconds.
-    fn millis(&mut self, owner: Owner<'_>, opt: &'static Opt) -> Duration {
+    pub(super) fn millis(&mut self, owner: Owner<'_>, opt: &'static Opt) -> Duration {
         Duration::from_millis(self.int(&owner.places(opt), opt))
     }
 
@@ -50,7 +51,6 @@ impl Reader<'_> {
     pub(super) fn client(&mut self, owner: Owner<'_>, label: &str) -> ClientPlan {
         let own_name = self.text(&owner.places(&keys::CLIENT_ID), &keys::CLIENT_ID).value;
         let client_id = if own_name.is_empty() { label.to_owned() } else { format!("{own_name}|{label}") };
-        self.check_security(owner);
         ClientPlan {
             bootstrap: self.bootstrap(owner),
             client_id,
@@ -64,6 +64,8 @@ impl Reader<'_> {
             idle_close: self.idle_close(owner),
             send_buffer: self.socket_buffer(owner, &keys::SEND_BUFFER),
             receive_buffer: self.socket_buffer(owner, &keys::RECEIVE_BUFFER),
+            security: self.security(owner),
+            route: self.route(owner),
         }
     }
 
@@ -93,16 +95,6 @@ impl Reader<'_> {
             }
         }
         addresses
-    }
-
-    fn check_security(&mut self, owner: Owner<'_>) {
-        let opt = &keys::SECURITY_PROTOCOL;
-        let Sourced { value, origin } = self.choice(&owner.places(opt), opt);
-        if value != opt.default {
-            let hint =
-                Some("an unencrypted connection in its place would be a lie, so nothing is connected".into());
-            self.error(Some(origin), Problem::UnsupportedSecurity { protocol: value }, hint);
-        }
     }
 
     fn idle_close(&mut self, owner: Owner<'_>) -> Option<Duration> {

@@ -120,7 +120,7 @@ impl Reader<'_> {
         for setting in self.settings.family(&places, beginning) {
             let is_option = keys::named(&setting.slot.name).any(|opt| !opt.name.ends_with('*'));
             if let Some(name) = setting.slot.name.strip_prefix(beginning).filter(|_| !is_option) {
-                configs.entry(name.to_owned()).or_insert_with(|| setting.value.clone());
+                configs.entry(name.to_owned()).or_insert_with(|| setting.value.expose().to_owned());
             }
         }
         configs

@@ -6,19 +6,28 @@
 mod check;
 mod client;
 mod flow;
+mod kerberos;
 mod limits;
+mod login;
 mod naming;
+mod oauth;
+mod provided;
 mod reader;
 mod review;
+mod security;
 mod settings;
 mod slot;
 mod sync;
+mod tls;
 mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kmirror_protocol::Secret;
+
 use self::reader::{Reader, Sourced, comment_hint, split_list};
+use self::security::Secured;
 use self::settings::{FlowName, Setting, Settings, line_origin, process_places};
 use self::slot::{BadFlow, Slot, join_spaced_arrow};
 use super::keys;
@@ -26,6 +35,7 @@ use super::origin::Origin;
 use super::problem::{ConfigError, ConfigErrors, Finding, Notice, Problem};
 use super::properties::{self, Entry};
 use super::suggestions::nearest;
+use super::surroundings::Surroundings;
 use crate::plan::{ClusterAlias, Plan, PlanArgs};
 use crate::policy::is_legal_topic_name;
 
@@ -45,15 +55,17 @@ pub fn read(text: &str, file_name: &str, args: &PlanArgs) -> Result<Plan, Config
         return Err(ConfigErrors { errors: vec![error], findings: Vec::new() });
     }
     let file: Arc<str> = Arc::from(file_name);
-    let loaded = load(text, &file);
+    let loaded = load(text, &file, &args.surroundings);
     let mut reader = Reader {
         settings: &loaded.settings,
-        providers: loaded.providers,
+        surroundings: &args.surroundings,
+        secured: Secured::default(),
         errors: loaded.errors,
         findings: loaded.findings,
     };
     let plan = reader.plan(&loaded.aliases, args);
     let Reader { mut errors, mut findings, .. } = reader;
+    provided::hide(&loaded.settings, &mut errors, &mut findings);
     errors.sort_by_key(|error| line_of(error.origin.as_ref()));
     findings.sort_by_key(|finding| line_of(finding.origin.as_ref()));
     if errors.is_empty() { Ok(Plan { findings, ..plan }) } else { Err(ConfigErrors { errors, findings }) }
@@ -67,13 +79,12 @@ fn line_of(origin: Option<&Origin>) -> usize {
 /// A file in its places.
 struct Loaded {
     aliases: Vec<ClusterAlias>,
-    providers: Vec<String>,
     settings: Settings,
     errors: Vec<ConfigError>,
     findings: Vec<Finding>,
 }
 
-fn load(text: &str, file: &Arc<str>) -> Loaded {
+fn load(text: &str, file: &Arc<str>, surroundings: &Surroundings) -> Loaded {
     let properties = properties::parse(text);
     let (mut errors, mut findings) = (Vec::new(), Vec::new());
     for line in properties.malformed {
@@ -85,27 +96,28 @@ fn load(text: &str, file: &Arc<str>) -> Loaded {
     }
     let entries = join_spaced_arrows(properties.entries, file, &mut findings);
     let entries = last_of_each(entries, file, &mut findings);
-    let value_of = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let providers =
-        value_of(keys::CONFIG_PROVIDERS).map(|entry| split_list(&entry.value)).unwrap_or_default();
-    let aliases = match value_of(keys::CLUSTERS.name) {
-        Some(entry) => aliases(entry, file, &mut errors),
+    let entries = provided::resolve(entries, file, surroundings, &mut errors);
+    let aliases = match entries.iter().find(|(entry, _)| entry.key == keys::CLUSTERS.name) {
+        Some((entry, _)) => aliases(entry, file, &mut errors),
         None => {
             errors.push(no_clusters(&entries, file));
             Vec::new()
         }
     };
     let mut settings = Vec::with_capacity(entries.len());
-    for entry in entries {
+    for (entry, variables) in entries {
         let origin = line_origin(file, entry.line, &entry.key);
         match Slot::parse(&entry.key, &aliases) {
-            Ok(slot) => settings.push(Setting { slot, value: entry.value.trim().to_owned(), origin }),
+            Ok(slot) => {
+                let value = Secret::new(entry.value.trim());
+                settings.push(Setting { slot, value, origin, variables });
+            }
             // Without any alias each of them would be unknown.
             Err(_) if aliases.is_empty() => {}
             Err(bad) => errors.push(bad_flow(bad, origin, &aliases)),
         }
     }
-    Loaded { aliases, providers, settings: Settings::new(settings), errors, findings }
+    Loaded { aliases, settings: Settings::new(settings), errors, findings }
 }
 
 /// Puts `A -> B.enabled` together again.
@@ -114,7 +126,7 @@ fn join_spaced_arrows(entries: Vec<Entry>, file: &Arc<str>, findings: &mut Vec<F
         Some((key, value)) => {
             let origin = Some(line_origin(file, entry.line, &key));
             findings.push(Finding { origin, notice: Notice::SpacedArrow, hint: None });
-            Entry { key, value, line: entry.line }
+            Entry { key, value: value.into(), line: entry.line }
         }
         None => entry,
     };
@@ -134,10 +146,10 @@ fn last_of_each(entries: Vec<Entry>, file: &Arc<str>, findings: &mut Vec<Finding
     kept
 }
 
-fn no_clusters(entries: &[Entry], file: &Arc<str>) -> ConfigError {
-    let connector = entries.iter().find(|entry| keys::CONNECTOR_KEYS.contains(&entry.key.as_str()));
+fn no_clusters(entries: &[provided::Resolved], file: &Arc<str>) -> ConfigError {
+    let connector = entries.iter().find(|(entry, _)| keys::CONNECTOR_KEYS.contains(&entry.key.as_str()));
     match connector {
-        Some(entry) => ConfigError {
+        Some((entry, _)) => ConfigError {
             origin: Some(line_origin(file, entry.line, &entry.key)),
             problem: Problem::ConnectorConfiguration,
             hint: Some(
@@ -236,6 +248,7 @@ impl Reader<'_> {
         }
         plan.heartbeats = self.heartbeats(aliases, &targets);
         self.review(aliases, &|name| names.iter().any(|(other, enabled)| *enabled && other == name));
+        self.review_security(&plan);
         if !aliases.is_empty() {
             self.check(&plan, names.iter().any(|(_, enabled)| *enabled));
         }
@@ -253,7 +266,8 @@ impl Reader<'_> {
     fn aside(&self) -> Self {
         Reader {
             settings: self.settings,
-            providers: self.providers.clone(),
+            surroundings: self.surroundings,
+            secured: Secured::default(),
             errors: Vec::new(),
             findings: Vec::new(),
         }

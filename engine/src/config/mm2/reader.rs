@@ -1,9 +1,13 @@
 //! Reads typed values of options; collects what is wrong with them.
 
+use kmirror_protocol::Secret;
+
+use super::security::Secured;
 use super::settings::{Places, Setting, Settings};
 use crate::config::keys::{Kind, Opt};
 use crate::config::origin::Origin;
 use crate::config::problem::{ConfigError, Finding, Notice, Problem};
+use crate::config::surroundings::Surroundings;
 
 /// A value with its origin.
 #[derive(Debug, Clone)]
@@ -13,11 +17,12 @@ pub(super) struct Sourced<T> {
 }
 
 /// Reads options, falling back to their defaults where a value is wrong so that more can be found.
-#[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) settings: &'a Settings,
-    /// The names in `config.providers`.
-    pub(super) providers: Vec<String>,
+    /// What counts beside the file.
+    pub(super) surroundings: &'a Surroundings,
+    /// How clients are secured, so that those that are secured alike share it.
+    pub(super) secured: Secured,
     pub(super) errors: Vec<ConfigError>,
     pub(super) findings: Vec<Finding>,
 }
@@ -37,28 +42,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The setting that wins, unless its value would have to come from a configuration provider.
-    pub(super) fn setting(&mut self, places: &Places, opt: &'static Opt) -> Option<&'a Setting> {
-        let setting = self.settings.find(places, opt)?;
-        let names_provider = |name: &&String| setting.value.contains(&format!("${{{name}:"));
-        if let Some(provider) = self.providers.iter().find(names_provider).cloned() {
-            let hint = Some("write the value itself".to_owned());
-            self.error(Some(setting.origin.clone()), Problem::UnresolvedProvider { provider }, hint);
-            return None;
-        }
-        Some(setting)
+    /// The setting that wins.
+    pub(super) fn setting(&self, places: &Places, opt: &'static Opt) -> Option<&'a Setting> {
+        self.settings.find(places, opt)
     }
 
     /// The text of an option, set or by default.
     pub(super) fn text(&mut self, places: &Places, opt: &'static Opt) -> Sourced<String> {
         match self.setting(places, opt) {
-            Some(setting) => Sourced { value: setting.value.clone(), origin: setting.origin.clone() },
+            Some(setting) => {
+                Sourced { value: setting.value.expose().to_owned(), origin: setting.origin.clone() }
+            },
             None => Sourced { value: opt.default.to_owned(), origin: Origin::Default { key: opt.name } },
         }
     }
 
     /// The text of an option, if it is set to something.
     pub(super) fn text_if_set(&mut self, places: &Places, opt: &'static Opt) -> Option<Sourced<String>> {
+        let setting = self.setting(places, opt).filter(|setting| !setting.value.is_empty())?;
+        Some(Sourced { value: setting.value.expose().to_owned(), origin: setting.origin.clone() })
+    }
+
+    /// The text of an option that nobody may see, if it is set to something.
+    pub(super) fn secret_if_set(&mut self, places: &Places, opt: &'static Opt) -> Option<Sourced<Secret>> {
         let setting = self.setting(places, opt).filter(|setting| !setting.value.is_empty())?;
         Some(Sourced { value: setting.value.clone(), origin: setting.origin.clone() })
     }
@@ -118,15 +124,27 @@ impl<'a> Reader<'a> {
         T::try_from(self.number(places, opt).value).unwrap_or(T::LARGEST)
     }
 
+    /// A number between 0 and 1, in percent.
+    pub(super) fn percent(&mut self, places: &Places, opt: &'static Opt) -> u8 {
+        let Kind::Fraction { min, max } = opt.kind else { return 0 };
+        let text = self.text(places, opt);
+        percent(&text.value).filter(|value| (min..=max).contains(value)).unwrap_or_else(|| {
+            let expected = format!("a number from {} to {}", f32::from(min) / 100.0, f32::from(max) / 100.0);
+            self.bad_value(&text, opt, expected, None);
+            percent(opt.default).unwrap_or_default()
+        })
+    }
+
     /// A list's entries.
     pub(super) fn list(&mut self, places: &Places, opt: &'static Opt) -> Sourced<Vec<String>> {
         let text = self.text(places, opt);
         Sourced { value: split_list(&text.value), origin: text.origin }
     }
 
-    fn bad_value(&mut self, text: &Sourced<String>, opt: &Opt, expected: String, hint: Option<String>) {
-        let value = if opt.is_secret() { "the value".to_owned() } else { format!("`{}`", text.value) };
-        let hint = comment_hint(&text.value).or(hint);
+    pub(super) fn bad_value(&mut self, text: &Sourced<String>, opt: &Opt, expected: String, hint: Option<String>) {
+        let hidden = opt.is_secret();
+        let value = if hidden { "the value".to_owned() } else { format!("`{}`", text.value) };
+        let hint = comment_hint(&text.value).filter(|_| !hidden).or(hint);
         self.error(Some(text.origin.clone()), Problem::BadValue { value, expected }, hint);
     }
 }
@@ -165,6 +183,12 @@ pub(super) fn comment_hint(value: &str) -> Option<String> {
     Some(format!("a comment needs a line of its own; if one was meant here, the value is `{meant}`"))
 }
 
+/// `0.8` as 80.
+fn percent(text: &str) -> Option<u8> {
+    let number: f64 = text.parse().ok()?;
+    format!("{:.0}", number * 100.0).parse().ok()
+}
+
 /// `24m`, `1g`, `65536`.
 pub(super) fn memory(text: &str) -> Option<i64> {
     let (digits, shift) = match text.char_indices().last()? {
@@ -200,6 +224,12 @@ mod tests {
     }
 
     #[test]
+    fn fractions() {
+        assert_eq!((percent("0.8"), percent("1"), percent("0.05"), percent("0")), (Some(80), Some(100), Some(5), Some(0)));
+        assert_eq!((percent("-0.1"), percent("nan"), percent("9e9"), percent("x")), (None, None, None, None));
+    }
+
+    #[test]
     fn comments_behind_values() {
         assert!(comment_hint("3 # three").unwrap().contains("`3`"));
         assert!(comment_hint("a,b\t! all").unwrap().contains("`a,b`"));
@@ -213,9 +243,13 @@ mod tests {
             let sound = match opt.kind {
                 Kind::Bool => matches!(opt.default, "true" | "false"),
                 Kind::Int { min, max } => {
-                    opt.default.parse::<i64>().is_ok_and(|value| (min..=max).contains(&value))
+                    // Without a default there is none, and nobody reads it as if there were.
+                    opt.default.is_empty() || opt.default.parse::<i64>().is_ok_and(|value| (min..=max).contains(&value))
                 }
                 Kind::Memory { min } => memory(opt.default).is_some_and(|value| value >= min),
+                Kind::Fraction { min, max } => {
+                    percent(opt.default).is_some_and(|value| (min..=max).contains(&value))
+                }
                 Kind::Choice(words) => words.contains(&opt.default),
                 _ => true,
             };

@@ -63,7 +63,7 @@ impl Reader<'_> {
                     }
                     At::Top | At::Cluster(_) => true,
                 };
-                if concerns && !is_harmless(&setting.value, harmless) {
+                if concerns && !is_harmless(setting.value.expose(), harmless) {
                     self.refuse(
                         setting,
                         reason,
@@ -83,9 +83,9 @@ impl Reader<'_> {
     }
 
     fn refuse(&mut self, setting: &Setting, reason: &'static str, is_class: bool) {
-        let hint = comment_hint(&setting.value);
+        let hint = comment_hint(setting.value.expose());
         let problem = if is_class {
-            Problem::ForeignClass { class: setting.value.clone() }
+            Problem::ForeignClass { class: setting.value.expose().to_owned() }
         } else {
             Problem::Refused { reason }
         };

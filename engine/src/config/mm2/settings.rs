@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kmirror_protocol::Secret;
+
 use super::slot::{At, Prefix, Side, Slot};
 use crate::config::keys::{Opt, Role};
 use crate::config::origin::Origin;
@@ -12,9 +14,11 @@ use crate::plan::ClusterAlias;
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     pub(super) slot: Slot,
-    /// The value without blanks at its ends, as Kafka trims it.
-    pub(super) value: String,
+    /// The value without blanks at its ends, as Kafka trims it. Of most keys it is no secret; the option table knows.
+    pub(super) value: Secret,
     pub(super) origin: Origin,
+    /// The variables of configuration providers that were in it.
+    pub(super) variables: Vec<String>,
 }
 
 /// All settings, by their place.

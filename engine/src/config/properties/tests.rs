@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn pairs(text: &str) -> Vec<(String, String)> {
-    parse(text).entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+    parse(text).entries.into_iter().map(|entry| (entry.key, entry.value.to_string())).collect()
 }
 
 fn one(text: &str) -> (String, String) {

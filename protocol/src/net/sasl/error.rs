@@ -103,7 +103,7 @@ impl SaslError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Token(error) => error.is_retriable(),
-            Self::Kerberos(error) => error.is_retriable(),
+            Self::Kerberos(error) => error.is_transient(),
             Self::NoRandom => true,
             Self::Refused { code, .. } => *code != ErrorCode::SaslAuthenticationFailed,
             _ => false,

@@ -1,0 +1,143 @@
+//! What is said to Java by options, as in `KAFKA_OPTS`: `-Dname=value`. Pure text.
+
+/// Bytes that are looked at.
+const OPTIONS_BYTES_MAX: usize = 64 << 10;
+
+/// System properties of Java that mean something for connections, and that kmirror does not heed.
+const UNHEEDED: [&str; 5] = [
+    "java.security.properties",
+    "javax.net.ssl.",
+    "jdk.tls.",
+    "sun.security.krb5.",
+    "sun.security.jgss.native",
+];
+
+/// What Java's options say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JavaOptions {
+    /// `java.security.auth.login.config`: the JAAS file.
+    pub login_config: Option<String>,
+    /// `java.security.krb5.conf`
+    pub krb5_conf: Option<String>,
+    /// `java.security.krb5.realm`
+    pub krb5_realm: Option<String>,
+    /// `java.security.krb5.kdc`
+    pub krb5_kdc: Option<String>,
+    /// The names of the others that mean something for connections.
+    pub unheeded: Vec<String>,
+}
+
+impl JavaOptions {
+    /// Takes in options that come behind those there are. As in Java the last of a name counts.
+    pub fn read(&mut self, text: &str) {
+        let text = if text.len() > OPTIONS_BYTES_MAX { "" } else { text };
+        for word in words(text) {
+            let Some((name, value)) = word.strip_prefix("-D").and_then(|option| option.split_once('=')) else {
+                continue;
+            };
+            match name {
+                // A second equals sign says that no other file counts beside this one; none does.
+                "java.security.auth.login.config" => {
+                    self.login_config = Some(path(value.strip_prefix('=').unwrap_or(value)));
+                }
+                "java.security.krb5.conf" => self.krb5_conf = Some(path(value)),
+                "java.security.krb5.realm" => self.krb5_realm = Some(value.to_owned()),
+                "java.security.krb5.kdc" => self.krb5_kdc = Some(value.to_owned()),
+                _ if UNHEEDED.iter().any(|known| name.starts_with(known)) => {
+                    if !self.unheeded.iter().any(|known| known == name) {
+                        self.unheeded.push(name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A path, which may be written as a URL.
+pub(super) fn path(text: &str) -> String {
+    let bare = text.strip_prefix("file:").unwrap_or(text);
+    match bare.strip_prefix("//") {
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => bare.to_owned(),
+    }
+}
+
+/// The words of a line, as a shell splits it: at blanks outside quotes, quotes taken away.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (Some(open), close) if open == close => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(characters.next()),
+            (_, other) => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> JavaOptions {
+        let mut options = JavaOptions::default();
+        options.read(text);
+        options
+    }
+
+    #[test]
+    fn what_the_guides_say() {
+        let options = read(
+            "-Xmx2g -Djava.security.auth.login.config=/usr/hdp/current/kafka-broker/config/kafka_jaas.conf \
+             -Djava.security.krb5.conf=\"/etc/my krb5.conf\"",
+        );
+        let jaas = options.login_config.as_deref();
+        assert_eq!(jaas, Some("/usr/hdp/current/kafka-broker/config/kafka_jaas.conf"));
+        assert_eq!(options.krb5_conf.as_deref(), Some("/etc/my krb5.conf"));
+        assert!(options.unheeded.is_empty());
+    }
+
+    #[test]
+    fn the_last_counts_and_urls_are_paths() {
+        let jaas = |text| read(text).login_config.unwrap();
+        assert_eq!(jaas("-Djava.security.auth.login.config=a -Djava.security.auth.login.config==file:/b"), "/b");
+        assert_eq!(jaas("-Djava.security.auth.login.config=file:///c"), "/c");
+        assert_eq!(jaas("-Djava.security.auth.login.config='x'\"y\"\\ z"), "xy z");
+    }
+
+    #[test]
+    fn a_realm_and_its_kdc() {
+        let options = read("-Djava.security.krb5.realm=EXAMPLE.COM -Djava.security.krb5.kdc=kdc1:kdc2");
+        let both = (options.krb5_realm.as_deref(), options.krb5_kdc.as_deref());
+        assert_eq!(both, (Some("EXAMPLE.COM"), Some("kdc1:kdc2")));
+    }
+
+    #[test]
+    fn others_are_named_without_their_values() {
+        let options = read(
+            "-Djavax.net.ssl.trustStorePassword=hush -Djdk.tls.x=k -Djavax.net.ssl.trustStorePassword=b \
+             -Dlog4j.configuration=x",
+        );
+        assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "jdk.tls.x"]);
+        assert!(!format!("{options:?}").contains("hush"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_a_result(text in "[a-zD=\\-\"'\\\\ .]{0,60}") {
+            read(&text);
+        }
+    }
+}
