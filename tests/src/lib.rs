@@ -14,4 +14,5 @@ pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod reaper;
+pub mod stores;
 mod zookeeper;

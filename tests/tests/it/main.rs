@@ -34,5 +34,6 @@ mod source_log;
 mod takeover;
 mod tidy;
 mod tiered;
+mod tls;
 mod transactions;
 mod verify;
