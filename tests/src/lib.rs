@@ -14,5 +14,6 @@ pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod reaper;
+pub mod stores;
 pub mod token_endpoint;
 mod zookeeper;

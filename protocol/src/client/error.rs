@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::metadata::NodeId;
+use crate::net::tls::TlsError;
 use crate::net::{Address, NetError};
 use crate::wire::api::ApiKey;
 use crate::wire::error::ErrorCode;
@@ -126,7 +127,10 @@ fn advertised(error: &NetError) -> &'static str {
         NetError::Resolve { .. }
         | NetError::NoAddresses { .. }
         | NetError::Connect { .. }
-        | NetError::ConnectTimeout { .. } => " (its address is the one in its advertised.listeners)",
+        | NetError::ConnectTimeout { .. }
+        | NetError::Tls { source: TlsError::NameMismatch { .. }, .. } => {
+            " (its address is the one in its advertised.listeners)"
+        }
         _ => "",
     }
 }

@@ -77,7 +77,7 @@ pub enum NetError {
         source: Socks5Error,
     },
     /// The connection cannot be encrypted as configured.
-    #[error("no encrypted connection to {address}")]
+    #[error("no encrypted connection with {address}")]
     Tls {
         /// Who was wanted.
         address: Address,

@@ -43,5 +43,6 @@ mod source_log;
 mod takeover;
 mod tidy;
 mod tiered;
+mod tls;
 mod transactions;
 mod verify;

@@ -1,7 +1,9 @@
 //! Connections against small servers that behave, and that do not.
 
+mod encrypted;
 mod faults;
 mod flow;
+mod proxied;
 mod sasl;
 mod silence;
 

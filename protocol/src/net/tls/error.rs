@@ -138,12 +138,12 @@ pub enum TlsError {
     },
     /// No version or cipher in common.
     #[error(
-        "the broker and we have no TLS version or cipher suite in common, alert {alert}; see ssl.enabled.protocols and \
+        "the broker and we have no TLS version or cipher suite in common ({reason}); see ssl.enabled.protocols and \
          ssl.cipher.suites on both sides (there are TLSv1.2 and TLSv1.3 here)"
     )]
     NothingInCommon {
-        /// What one of us said, by its name in RFC 8446.
-        alert: String,
+        /// What one of us said of it.
+        reason: String,
     },
     /// The other side ended the handshake for another reason.
     #[error("the broker ended the encrypted connection with alert {alert}")]
@@ -256,7 +256,7 @@ fn explain_rustls(error: &Rustls, has_identity: bool) -> TlsError {
         }
         Rustls::AlertReceived(alert) => explain_alert(*alert, has_identity),
         Rustls::InvalidMessage(_) => TlsError::NotTls,
-        Rustls::PeerIncompatible(_) => TlsError::NothingInCommon { alert: "HandshakeFailure".to_owned() },
+        Rustls::PeerIncompatible(reason) => TlsError::NothingInCommon { reason: format!("{reason:?}") },
         other => TlsError::Protocol(other.clone()),
     }
 }
@@ -276,7 +276,7 @@ fn explain_alert(alert: AlertDescription, has_identity: bool) -> TlsError {
         | A::AccessDenied
         | A::DecryptError => TlsError::ClientCertificateRejected { alert: name },
         A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => {
-            TlsError::NothingInCommon { alert: name }
+            TlsError::NothingInCommon { reason: format!("alert {name}") }
         }
         _ => TlsError::Alert { alert: name },
     }

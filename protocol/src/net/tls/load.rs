@@ -66,7 +66,8 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Loaded, TlsError> {
         return Ok(Loaded { config, has_identity: false, certificates, exposed: Vec::new() });
     };
     let identity = identity(store, settings)?;
-    certificates.extend(described(&identity.chain, |_| Holder::Own { alias: identity.alias.clone() }));
+    let own = || Holder::Own { alias: identity.alias.clone() };
+    certificates.extend(identity.chain.iter().filter_map(|der| described(der, own())));
     let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
     let config = builder.with_client_auth_cert(chain, identity.key.into()).map_err(TlsError::Identity)?;
     let exposed = file_of(store).filter(|file| is_exposed(file)).map(Path::to_path_buf);
@@ -102,9 +103,7 @@ fn trust(
     for one in &found {
         // What webpki cannot take as an authority still counts as it is.
         roots.add(CertificateDer::from(one.der.as_slice())).ok();
-        let alias = one.alias.clone();
-        certificates
-            .extend(described(std::slice::from_ref(&one.der), |_| Holder::Trusted { alias: alias.clone() }));
+        certificates.extend(described(&one.der, Holder::Trusted { alias: one.alias.clone() }));
     }
     let trusted = found.into_iter().map(|one| one.der).collect();
     Ok((roots, trusted, place(store, Purpose::Trust)))
@@ -125,16 +124,9 @@ fn identity(store: &Store, settings: &TlsSettings) -> Result<Identity, TlsError>
     }
 }
 
-fn described(chain: &[Vec<u8>], holder: impl Fn(usize) -> Holder) -> impl Iterator<Item = CertificateInfo> {
-    let infos: Vec<CertificateInfo> = chain
-        .iter()
-        .enumerate()
-        .filter_map(|(index, der)| {
-            let read = Certificate::read(der)?;
-            Some(CertificateInfo { holder: holder(index), subject: read.subject, not_after: read.not_after })
-        })
-        .collect();
-    infos.into_iter()
+fn described(der: &[u8], holder: Holder) -> Option<CertificateInfo> {
+    let Certificate { subject, not_after, .. } = Certificate::read(der)?;
+    Some(CertificateInfo { holder, subject, not_after })
 }
 
 fn file_of(store: &Store) -> Option<&Path> {

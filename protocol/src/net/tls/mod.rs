@@ -11,7 +11,7 @@ mod settings;
 mod stream;
 mod suites;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verifier;
 
 use std::collections::BTreeMap;

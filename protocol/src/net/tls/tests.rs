@@ -20,29 +20,30 @@ fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
 }
 
-fn store(name: &str, password: Option<&str>) -> Option<Store> {
+pub(crate) fn store(name: &str, password: Option<&str>) -> Option<Store> {
     let password = password.map(Secret::new);
     Some(Store { place: StorePlace::File(fixture(name)), kind: None, password })
 }
 
-fn trusting(name: &str) -> TlsSettings {
+pub(crate) fn trusting(name: &str) -> TlsSettings {
     TlsSettings { trust: store(name, None), checks_host_name: true, ..TlsSettings::default() }
 }
 
 /// What a server is made of.
-struct Side {
-    certificate: &'static str,
-    asks: bool,
-    versions: &'static [&'static SupportedProtocolVersion],
+pub(crate) struct Side {
+    pub(crate) certificate: &'static str,
+    pub(crate) asks: bool,
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
 }
 
-static ONLY_12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+pub(crate) static ONLY_12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 static ONLY_13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-const PLAIN: Side = Side { certificate: "broker.pem", asks: false, versions: rustls::ALL_VERSIONS };
+pub(crate) const PLAIN: Side =
+    Side { certificate: "broker.pem", asks: false, versions: rustls::ALL_VERSIONS };
 
-/// A server that answers one connection with "hello" when it has read something; its port.
-async fn server(side: Side) -> u16 {
+/// The server's end of TLS.
+pub(crate) fn acceptor(side: &Side) -> TlsAcceptor {
     let bytes = std::fs::read(fixture(side.certificate)).unwrap();
     let identity = keystore::identity(&bytes, None, None).unwrap();
     let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
@@ -59,11 +60,15 @@ async fn server(side: Side) -> u16 {
     } else {
         builder.with_no_client_auth()
     };
-    let config = builder.with_single_cert(chain, identity.key.into()).unwrap();
+    TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, identity.key.into()).unwrap()))
+}
+
+/// A server that answers "hello" when it has read something; its port.
+async fn server(side: Side) -> u16 {
+    let acceptor = acceptor(&side);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        let acceptor = TlsAcceptor::from(Arc::new(config));
         while let Ok((stream, _)) = listener.accept().await {
             if let Ok(mut stream) = acceptor.accept(stream).await {
                 let mut question = [0; 1];

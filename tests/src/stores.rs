@@ -1,0 +1,143 @@
+//! Certificates and stores for brokers and clients, made by openssl and Java's keytool as people make them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::scratch;
+use crate::process::run;
+
+/// The password of every store.
+pub const STORE_PASSWORD: &str = "store-secret";
+/// The password of the keys in stores that have one of their own.
+pub const KEY_PASSWORD: &str = "key-secret";
+
+/// A directory with a certificate authority and all that it has signed.
+pub struct Stores {
+    directory: PathBuf,
+}
+
+impl Stores {
+    /// Makes the authorities `ca` and `other-ca`, and certificates signed by `ca`: `broker` (for `localhost` and
+    /// `127.0.0.1`), `elsewhere` (for another host), `expired`, `client`. Each is there as PEM and PKCS12.
+    pub fn make() -> Result<Self> {
+        let stores = Self { directory: scratch("stores")? };
+        for authority in ["ca", "other-ca"] {
+            let subject = format!("/O=kmirror tests/CN={authority}");
+            stores.key(authority)?;
+            stores.openssl(
+                &format!("req -x509 -new -key {authority}.key -days 30 -out {authority}.pem -subj"),
+                &[&subject],
+            )?;
+        }
+        let here = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+        stores.signed("broker", here, 30)?;
+        stores.signed("elsewhere", "subjectAltName=DNS:elsewhere.example.com", 30)?;
+        stores.signed("expired", here, -1)?;
+        stores.signed("client", "extendedKeyUsage=clientAuth", 30)?;
+        Ok(stores)
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self, file: &str) -> String {
+        self.directory.join(file).display().to_string()
+    }
+
+    /// Makes a certificate `name` anew, as a rotation does; the files are replaced whole.
+    pub fn signed(&self, name: &str, extension: &str, days: i32) -> Result<()> {
+        fs::write(self.directory.join("extension"), extension)?;
+        self.key(name)?;
+        self.openssl(
+            &format!("req -new -key {name}.key -out request -subj"),
+            &[&format!("/O=kmirror tests/CN={name}")],
+        )?;
+        self.openssl(
+            &format!(
+                "x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile extension -out {name}.crt"
+            ),
+            &[],
+        )?;
+        let file = |end: &str| self.directory.join(format!("{name}.{end}"));
+        self.replace(&format!("{name}.pem"), &[fs::read(file("key"))?, fs::read(file("crt"))?].concat())?;
+        self.openssl(
+            &format!(
+                "pkcs12 -export -inkey {name}.key -in {name}.crt -name {name} -passout pass:{STORE_PASSWORD} -out new.p12"
+            ),
+            &[],
+        )?;
+        fs::rename(self.directory.join("new.p12"), file("p12"))?;
+        Ok(())
+    }
+
+    /// The client's key and certificate as PKCS12 of the old kind.
+    pub fn legacy_client(&self) -> Result<String> {
+        self.openssl(
+            &format!(
+                "pkcs12 -export -legacy -inkey client.key -in client.crt -name client \
+                 -passout pass:{STORE_PASSWORD} -out client-legacy.p12"
+            ),
+            &[],
+        )?;
+        Ok(self.path("client-legacy.p12"))
+    }
+
+    /// The client's certificate and its key, encrypted with [`KEY_PASSWORD`], as PEM.
+    pub fn encrypted_client(&self) -> Result<String> {
+        self.openssl(
+            &format!("pkcs8 -topk8 -in client.key -passout pass:{KEY_PASSWORD} -out encrypted"),
+            &[],
+        )?;
+        let parts = ["encrypted", "client.crt"].map(|file| fs::read(self.directory.join(file)));
+        let [key, certificate] = parts;
+        self.replace("client-encrypted.pem", &[key?, certificate?].concat())?;
+        Ok(self.path("client-encrypted.pem"))
+    }
+
+    /// The client's key and certificate as JKS, the key under [`KEY_PASSWORD`].
+    pub fn jks_client(&self) -> Result<String> {
+        self.keytool(&format!(
+            "-importkeystore -srckeystore client.p12 -srcstorepass {STORE_PASSWORD} -destkeystore client.jks \
+             -deststoretype JKS -deststorepass {STORE_PASSWORD} -srcalias client -destkeypass {KEY_PASSWORD}"
+        ))?;
+        Ok(self.path("client.jks"))
+    }
+
+    /// A JKS trust store with one certificate.
+    pub fn jks_trust(&self, certificate: &str) -> Result<String> {
+        self.keytool(&format!(
+            "-importcert -alias root -file {certificate} -keystore trust.jks -storetype JKS -storepass {STORE_PASSWORD}"
+        ))?;
+        Ok(self.path("trust.jks"))
+    }
+
+    /// Puts other bytes into a file, whole at once.
+    pub fn replace(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        let new = self.directory.join("new");
+        fs::write(&new, bytes)?;
+        fs::rename(new, self.directory.join(file)).with_context(|| format!("cannot replace {file}"))
+    }
+
+    fn key(&self, name: &str) -> Result<()> {
+        self.openssl(&format!("ecparam -name prime256v1 -genkey -noout -out {name}.sec1"), &[])?;
+        self.openssl(&format!("pkcs8 -topk8 -nocrypt -in {name}.sec1 -out {name}.key"), &[])
+    }
+
+    fn openssl(&self, words: &str, further: &[&str]) -> Result<()> {
+        run(command("openssl", &self.directory, words).args(further)).map(drop)
+    }
+
+    fn keytool(&self, words: &str) -> Result<()> {
+        // The JVM of a moment needs no second compiler.
+        let quick = ["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-noprompt"];
+        run(command("keytool", &self.directory, words).args(quick)).map(drop)
+    }
+}
+
+fn command(program: &str, directory: &Path, words: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(directory).args(words.split_whitespace());
+    command
+}
