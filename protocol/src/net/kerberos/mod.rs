@@ -50,7 +50,7 @@ pub struct KerberosError;
 
 impl KerberosError {
     /// Whether it may pass by itself.
-    pub fn is_retriable(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         false
     }
 }
