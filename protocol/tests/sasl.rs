@@ -85,6 +85,23 @@ async fn refusals_say_what_is_wrong() {
     }
 }
 
+/// `KMIRROR_TEST_DELEGATION` is `ID HMAC` of a delegation token.
+#[tokio::test]
+#[ignore = "needs a real Kafka and a delegation token"]
+async fn a_delegation_token_is_taken_as_such_only() {
+    let token = std::env::var("KMIRROR_TEST_DELEGATION").expect("KMIRROR_TEST_DELEGATION is ID HMAC");
+    let (id, hmac) = token.split_once(' ').unwrap();
+    for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+        let mut settings =
+            SaslSettings::Scram { hash, username: id.into(), password: Secret::new(hmac), is_token: true };
+        assert!(open(&options(settings.clone())).await.is_ok());
+        if let SaslSettings::Scram { is_token, .. } = &mut settings {
+            *is_token = false;
+        }
+        assert!(open(&options(settings)).await.is_err(), "no user is called so");
+    }
+}
+
 /// `KMIRROR_TEST_TOKENS` is the URL of an endpoint that signs tokens for a few seconds, which the listener takes.
 #[tokio::test]
 #[ignore = "needs a real Kafka and a token endpoint"]
