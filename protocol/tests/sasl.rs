@@ -85,6 +85,48 @@ async fn refusals_say_what_is_wrong() {
     }
 }
 
+/// `KMIRROR_TEST_DELEGATION` is `ID HMAC` of a delegation token.
+#[tokio::test]
+#[ignore = "needs a real Kafka and a delegation token"]
+async fn a_delegation_token_is_taken_as_such_only() {
+    let token = std::env::var("KMIRROR_TEST_DELEGATION").expect("KMIRROR_TEST_DELEGATION is ID HMAC");
+    let (id, hmac) = token.split_once(' ').unwrap();
+    for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+        let mut settings =
+            SaslSettings::Scram { hash, username: id.into(), password: Secret::new(hmac), is_token: true };
+        assert!(open(&options(settings.clone())).await.is_ok());
+        if let SaslSettings::Scram { is_token, .. } = &mut settings {
+            *is_token = false;
+        }
+        assert!(open(&options(settings)).await.is_err(), "no user is called so");
+    }
+}
+
+/// `KMIRROR_TEST_TOKENS` is the URL of an endpoint that signs tokens for a few seconds, which the listener takes.
+#[tokio::test]
+#[ignore = "needs a real Kafka and a token endpoint"]
+async fn tokens_of_an_endpoint_are_taken_and_fetched_anew() {
+    let SaslSettings::OAuthBearer(mut settings) = unsecured("", Duration::ZERO) else { unreachable!() };
+    settings.source = TokenSource::Endpoint {
+        url: std::env::var("KMIRROR_TEST_TOKENS").expect("KMIRROR_TEST_TOKENS is a URL"),
+        client_id: "mirror".into(),
+        client_secret: Secret::new("client-s3cret"),
+        scope: Some("kafka".into()),
+        url_encodes_header: false,
+        tls: Box::default(),
+        connect_timeout: None,
+        read_timeout: None,
+        retry_backoff: Duration::from_millis(100),
+        retry_backoff_max: Duration::from_secs(1),
+    };
+    let connection = open(&options(SaslSettings::OAuthBearer(settings))).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end {
+        connection.call(MetadataRequest::default().with_topics(Some(vec![]))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// The broker ends sessions after 3 s (`connections.max.reauth.ms=3000`) and closes connections that ask later.
 #[tokio::test]
 #[ignore = "needs a real Kafka"]

@@ -99,7 +99,7 @@ fn unsigned() -> Login {
 
 impl Login {
     /// Gives cluster `alias` this way in.
-    fn into(&self, properties: Properties, alias: &str, cluster: &KafkaCluster) -> Properties {
+    fn give(&self, properties: Properties, alias: &str, cluster: &KafkaCluster) -> Properties {
         let mut properties = properties
             .with(&format!("{alias}.bootstrap.servers"), &cluster.bootstrap_of(self.listener))
             .with(&format!("{alias}.security.protocol"), "SASL_PLAINTEXT")
@@ -137,8 +137,8 @@ fn flows(ways: &[(&str, [Login; 2])], clusters: [&KafkaCluster; 2]) -> Propertie
         .with("offset.flush.interval.ms", "1000");
     for (name, logins) in ways {
         let [from, to] = [format!("{name}-src"), format!("{name}-dst")];
-        properties = logins[0].into(properties, &from, clusters[0]);
-        properties = logins[1].into(properties, &to, clusters[1]);
+        properties = logins[0].give(properties, &from, clusters[0]);
+        properties = logins[1].give(properties, &to, clusters[1]);
         properties = properties
             .with(&format!("{from}->{to}.enabled"), "true")
             .with(&format!("{from}->{to}.topics"), "secured");
@@ -169,7 +169,7 @@ fn refused(login: &Login, clusters: [&KafkaCluster; 2]) -> String {
         Properties::of("clusters = src, dst\nsrc->dst.enabled = true\nsrc->dst.topics = secured\n")
             .with("dst.bootstrap.servers", &target);
     let process =
-        kmirror::start_run(&login.into(properties, "src", clusters[0]), &["--until-synced"]).unwrap();
+        kmirror::start_run(&login.give(properties, "src", clusters[0]), &["--until-synced"]).unwrap();
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(NOT_LET_IN), "it ended with {}:\n{said}", exit.status);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::aws::AwsError;
 use super::oauth::TokenError;
 use crate::net::kerberos::KerberosError;
 use crate::wire::error::ErrorCode;
@@ -93,6 +94,9 @@ pub enum SaslError {
     /// There is no token to show.
     #[error("there is no token for OAUTHBEARER")]
     Token(#[source] TokenError),
+    /// There is nothing to sign with.
+    #[error("AWS_MSK_IAM cannot sign")]
+    Aws(#[source] AwsError),
     /// There is no ticket to show, or the broker's is no good.
     #[error("GSSAPI failed")]
     Kerberos(#[source] Arc<KerberosError>),

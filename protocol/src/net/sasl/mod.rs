@@ -3,6 +3,7 @@
 //!
 //! Only the mechanism that is configured is ever used: a broker can refuse it, not choose another.
 
+mod aws;
 mod error;
 mod oauth;
 mod oauthbearer;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use aws::{AwsError, AwsSettings};
 pub use error::SaslError;
 pub(super) use error::quoted;
 pub use oauth::TokenError;
@@ -51,6 +53,8 @@ pub enum SaslSettings {
     OAuthBearer(OAuthSettings),
     /// `GSSAPI` (RFC 4752) with Kerberos 5
     Gssapi(KerberosSettings),
+    /// `AWS_MSK_IAM`
+    AwsMskIam(AwsSettings),
 }
 
 /// The hash of SCRAM.
@@ -131,6 +135,7 @@ impl SaslSettings {
             Self::Scram { hash, .. } => hash.mechanism(),
             Self::OAuthBearer(_) => oauthbearer::MECHANISM,
             Self::Gssapi(_) => "GSSAPI",
+            Self::AwsMskIam(_) => aws::MECHANISM,
         }
     }
 
@@ -138,7 +143,7 @@ impl SaslSettings {
     pub fn user(&self) -> Option<&str> {
         match self {
             Self::Plain { username, .. } | Self::Scram { username, .. } => Some(username),
-            Self::OAuthBearer(_) => None,
+            Self::OAuthBearer(_) | Self::AwsMskIam(_) => None,
             Self::Gssapi(settings) => settings.principal.as_deref(),
         }
     }
@@ -160,7 +165,7 @@ pub struct Sasl {
 /// What is kept from one exchange to the next.
 #[derive(Debug)]
 enum Means {
-    Password,
+    None,
     Tokens(oauth::Tokens),
     Kerberos(Box<Kerberos>),
 }
@@ -169,7 +174,9 @@ impl Sasl {
     /// Asks nobody yet.
     pub fn new(settings: SaslSettings) -> Self {
         let means = match &settings {
-            SaslSettings::Plain { .. } | SaslSettings::Scram { .. } => Means::Password,
+            SaslSettings::Plain { .. } | SaslSettings::Scram { .. } | SaslSettings::AwsMskIam(_) => {
+                Means::None
+            }
             SaslSettings::OAuthBearer(settings) => Means::Tokens(oauth::Tokens::new(settings)),
             SaslSettings::Gssapi(settings) => Means::Kerberos(Box::new(Kerberos::new(settings.clone()))),
         };
@@ -199,6 +206,9 @@ impl Sasl {
                 let token = tokens.current().await.map_err(SaslError::Token)?;
                 let exchange = oauthbearer::OAuthBearer::new(&token.text, &settings.extensions)?;
                 Ok(Exchange::OAuthBearer(exchange))
+            }
+            (SaslSettings::AwsMskIam(settings), _) => {
+                aws::message(settings, host).await.map(Exchange::Aws).map_err(SaslError::Aws)
             }
             (_, Means::Kerberos(kerberos)) => match kerberos.exchange(host).await {
                 Ok(exchange) => Ok(Exchange::Gssapi(Box::new(exchange))),
@@ -232,6 +242,8 @@ impl fmt::Debug for Step {
 /// One exchange of one mechanism.
 pub(super) enum Exchange {
     Plain(Zeroizing<Vec<u8>>),
+    /// Answered with the number of the request, which nobody needs.
+    Aws(Zeroizing<Vec<u8>>),
     Scram(scram::Scram),
     OAuthBearer(oauthbearer::OAuthBearer),
     Gssapi(Box<kerberos::Exchange>),
@@ -241,7 +253,7 @@ impl Exchange {
     /// What to send first.
     pub(super) fn first(&mut self) -> Zeroizing<Vec<u8>> {
         match self {
-            Self::Plain(message) => message.clone(),
+            Self::Plain(message) | Self::Aws(message) => message.clone(),
             Self::Scram(scram) => scram.first(),
             Self::OAuthBearer(exchange) => exchange.first(),
             Self::Gssapi(exchange) => Zeroizing::new(exchange.first()),
@@ -255,6 +267,10 @@ impl Exchange {
     pub(super) fn next(&mut self, challenge: &[u8]) -> Result<Step, SaslError> {
         match self {
             Self::Plain(_) if challenge.is_empty() => Ok(Step::Done),
+            Self::Aws(_) if !challenge.is_empty() => Ok(Step::Done),
+            Self::Aws(_) => {
+                Err(SaslError::Challenge { mechanism: aws::MECHANISM, what: "an answer that is empty" })
+            }
             Self::Plain(_) => {
                 Err(SaslError::Challenge { mechanism: "PLAIN", what: "an answer where there is none" })
             }
