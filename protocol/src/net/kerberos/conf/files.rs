@@ -86,10 +86,10 @@ mod tests {
         fs::write(own("d/a.conf"), "[libdefaults]\ndefault_realm = A\n").unwrap();
         fs::write(own("d/a.conf~"), "damaged").unwrap();
         fs::write(own("one"), format!("includedir {}\n", own("d").display())).unwrap();
-        fs::write(own("two"), "[libdefaults]\ndefault_realm = B\nclockskew = 5\n").unwrap();
+        fs::write(own("two"), "[libdefaults]\ndefault_realm = B\nudp_preference_limit = 5\n").unwrap();
         let both = format!("{}:/nowhere:{}", own("one").display(), own("two").display());
         let conf = load(Path::new(&both)).unwrap();
-        assert_eq!((conf.default_realm(), conf.clock_skew()), (Some("A"), 5));
+        assert_eq!((conf.default_realm(), conf.udp_preference_limit()), (Some("A"), 5));
         let missing = load(&own("none")).unwrap_err().to_string();
         assert!(missing.contains("none"), "{missing}");
         fs::remove_dir_all(&directory).unwrap();

@@ -10,8 +10,6 @@ use super::crypto::Etype;
 pub(super) use files::load;
 pub use parse::ConfError;
 
-/// How far clocks may differ, in seconds (`clockskew`).
-const CLOCK_SKEW: i64 = 300;
 /// Requests of more bytes go over TCP at once (`udp_preference_limit`, as in MIT's library and Java).
 const UDP_PREFERENCE_LIMIT: usize = 1465;
 
@@ -114,11 +112,6 @@ impl Conf {
         wanted.map_or(permitted.clone(), |list| list.into_iter().filter(|one| permitted.contains(one)).collect())
     }
 
-    /// Seconds that clocks may differ.
-    pub(super) fn clock_skew(&self) -> i64 {
-        self.seconds("clockskew").unwrap_or(CLOCK_SKEW)
-    }
-
     /// Whether to go by the KDC's clock (`kdc_timesync`), on as in MIT's library.
     pub(super) fn takes_time_of_kdc(&self) -> bool {
         self.switch("kdc_timesync").unwrap_or(true)
@@ -186,7 +179,7 @@ pub(super) mod tests {
     fn what_a_usual_file_says() {
         let conf = conf(
             "# comment\n[libdefaults]\n default_realm = EXAMPLE.COM\n ticket_lifetime = 24h\n renew_lifetime = 7d\n\
-             forwardable = true\n udp_preference_limit = 1\n clockskew = 120\n kdc_timesync = 0\n\
+             forwardable = true\n udp_preference_limit = 1\n kdc_timesync = 0\n\
              default_tkt_enctypes = aes256-sha2 rc4-hmac,aes128-cts\n\
              [realms]\n EXAMPLE.COM = {\n  kdc = kdc1.example.com\n  kdc = [::1]:1088\n  admin_server = x\n }\n\
              OTHER = {\n kdc = a b\n }\n\
@@ -204,14 +197,14 @@ pub(super) mod tests {
         assert_eq!(conf.etypes(EtypesFor::Login), [Etype::Aes256Sha2, Etype::Aes128Sha1]);
         assert_eq!(conf.etypes(EtypesFor::Services), Etype::ALL);
         assert_eq!((conf.ticket_lifetime(), conf.renew_lifetime()), (Some(86_400), Some(604_800)));
-        assert_eq!((conf.clock_skew(), conf.udp_preference_limit()), (120, 1));
+        assert_eq!(conf.udp_preference_limit(), 1);
         assert!(conf.forwardable() && !conf.takes_time_of_kdc());
     }
 
     #[test]
     fn an_empty_file_has_the_defaults() {
         let conf = conf("");
-        assert_eq!((conf.clock_skew(), conf.udp_preference_limit()), (300, 1465));
+        assert_eq!(conf.udp_preference_limit(), 1465);
         assert!(conf.takes_time_of_kdc() && !conf.forwardable());
         assert_eq!(conf.etypes(EtypesFor::Login), Etype::ALL);
     }
