@@ -21,7 +21,10 @@ const NOTICEABLE: i64 = 5;
 #[derive(Debug, Clone)]
 pub(super) enum Proof {
     /// From a key tab: with versions, and where they are from.
-    Keys { keys: Vec<(u32, Key)>, from: String },
+    Keys {
+        keys: Vec<(u32, Key)>,
+        from: String,
+    },
     Password(Secret),
 }
 
@@ -161,7 +164,10 @@ impl<'a> AsExchange<'a> {
         self.cookie = offers.iter().find(|offer| offer.kind == PA_FX_COOKIE).cloned();
         if !offers.iter().any(|offer| offer.kind == PA_ENC_TIMESTAMP) {
             let offered: Vec<String> = offers.iter().map(|offer| offer.kind.to_string()).collect();
-            return Err(KerberosError::Preauth { principal: self.client.to_string(), offered: offered.join(", ") });
+            return Err(KerberosError::Preauth {
+                principal: self.client.to_string(),
+                offered: offered.join(", "),
+            });
         }
         let known = |info: &EtypeInfo| Etype::of(info.etype).filter(|etype| self.etypes.contains(etype));
         // The KDC names the types in its order; without a list any will do.
@@ -171,7 +177,10 @@ impl<'a> AsExchange<'a> {
         }
         match self.preauth {
             Some(_) => Ok(()),
-            None => Err(self.refused(KrbError { code: refusal::ETYPE_UNSUPPORTED, text: Some(self.offered()), ..error.clone() }, KerberosTime(0))),
+            None => Err(self.refused(
+                KrbError { code: refusal::ETYPE_UNSUPPORTED, text: Some(self.offered()), ..error.clone() },
+                KerberosTime(0),
+            )),
         }
     }
 

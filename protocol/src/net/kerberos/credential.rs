@@ -31,12 +31,15 @@ impl Credential {
 
     /// Whether it can be exchanged for one that lives longer.
     pub(super) fn is_renewable(&self, now: KerberosTime) -> bool {
-        self.flags & RENEWABLE != 0 && self.is_valid(now) && self.renew_till.is_some_and(|till| till > self.end)
+        self.flags & RENEWABLE != 0
+            && self.is_valid(now)
+            && self.renew_till.is_some_and(|till| till > self.end)
     }
 
     /// When `percent` of its life have passed.
     pub(super) fn after_percent(&self, percent: u32) -> KerberosTime {
         let life = self.end.since(self.start).max(0);
-        self.start.plus(life / 100 * i64::from(percent.min(100)) + life % 100 * i64::from(percent.min(100)) / 100)
+        self.start
+            .plus(life / 100 * i64::from(percent.min(100)) + life % 100 * i64::from(percent.min(100)) / 100)
     }
 }

@@ -238,7 +238,14 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_bytes_is_an_error() {
-        for bytes in [&[0x30, 5, 1][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x80], &[0x30, 0x85, 0, 0, 0, 0, 0], &[0x3f, 1, 0], &[0x30]] {
+        for bytes in [
+            &[0x30, 5, 1][..],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 0x80],
+            &[0x30, 0x85, 0, 0, 0, 0, 0],
+            &[0x3f, 1, 0],
+            &[0x30],
+        ] {
             assert!(Reader::new(bytes).any("test").is_err(), "{bytes:?}");
         }
     }

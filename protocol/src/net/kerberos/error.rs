@@ -166,7 +166,9 @@ pub enum KerberosError {
     )]
     NoEtypes,
     /// The KDC asks for something we cannot do.
-    #[error("the KDC asks {principal} for a way to log in that is not supported (it offers {offered}); it takes an encrypted timestamp")]
+    #[error(
+        "the KDC asks {principal} for a way to log in that is not supported (it offers {offered}); it takes an encrypted timestamp"
+    )]
     Preauth {
         /// Who.
         principal: String,
@@ -174,7 +176,9 @@ pub enum KerberosError {
         offered: String,
     },
     /// The KDC's answer cannot be read with our key.
-    #[error("the answer of the KDC cannot be read with the {secret} of {principal}: it is not the one the KDC has")]
+    #[error(
+        "the answer of the KDC cannot be read with the {secret} of {principal}: it is not the one the KDC has"
+    )]
     WrongKey {
         /// Who.
         principal: String,
@@ -185,7 +189,9 @@ pub enum KerberosError {
         source: CryptoError,
     },
     /// The way from realm to realm does not end.
-    #[error("the realms refer to each other without end on the way to {server}; check [domain_realm] and [capaths] in krb5.conf")]
+    #[error(
+        "the realms refer to each other without end on the way to {server}; check [domain_realm] and [capaths] in krb5.conf"
+    )]
     Referrals {
         /// What for.
         server: String,

@@ -52,7 +52,10 @@ enum State {
     /// Our ticket is out.
     Shown,
     /// The broker has proved itself; the key is its own or, else, ours.
-    Established { key: Key, is_of_broker: bool },
+    Established {
+        key: Key,
+        is_of_broker: bool,
+    },
     /// Our choice of a layer is out.
     Chosen,
     Over,
@@ -140,7 +143,9 @@ impl Exchange {
                 "its clock differs from that of this machine by {} s, more than it allows",
                 error.server_time.since(self.fresh.time).unsigned_abs()
             ),
-            refusal::BAD_INTEGRITY => "its key is not the one that the KDC has (its key tab is out of date)".to_owned(),
+            refusal::BAD_INTEGRITY => {
+                "its key is not the one that the KDC has (its key tab is out of date)".to_owned()
+            }
             code => format!("error {code}"),
         };
         KerberosError::RefusedByBroker { service: self.service(), what }
@@ -184,12 +189,16 @@ mod tests {
             renew_till: None,
         };
         let subkey = Key::new(Etype::Aes256Sha1, &[4; 32]).unwrap();
-        Exchange::new(credential, Fresh { time: KerberosTime(500), microseconds: 7, subkey, sequence: 11 }).unwrap()
+        Exchange::new(credential, Fresh { time: KerberosTime(500), microseconds: 7, subkey, sequence: 11 })
+            .unwrap()
     }
 
     /// The broker's answer: its proof, with or without a key of its own.
     fn reply(microseconds: i64, subkey: Option<&Key>) -> Vec<u8> {
-        let mut parts = vec![der::context(0, &der::time(KerberosTime(500))), der::context(1, &der::integer(microseconds))];
+        let mut parts = vec![
+            der::context(0, &der::time(KerberosTime(500))),
+            der::context(1, &der::integer(microseconds)),
+        ];
         parts.extend(subkey.map(|key| {
             let key = [der::context(0, &der::integer(18)), der::context(1, &der::octets(key.bytes()))];
             der::context(2, &der::sequence(&key))
@@ -197,7 +206,11 @@ mod tests {
         let part = der::application(27, &der::sequence(&parts));
         let key = Key::new(Etype::Aes256Sha1, &[3; 32]).unwrap();
         let encrypted = Encrypted::by(&key, key.encrypt(Usage::ApReply, &part).unwrap()).to_der();
-        let parts = [der::context(0, &der::integer(5)), der::context(1, &der::integer(15)), der::context(2, &encrypted)];
+        let parts = [
+            der::context(0, &der::integer(5)),
+            der::context(1, &der::integer(15)),
+            der::context(2, &encrypted),
+        ];
         gss::framed(gss::AP_REPLY, &der::application(15, &der::sequence(&parts)))
     }
 

@@ -40,7 +40,9 @@ pub(super) fn framed(kind: [u8; 2], message: &[u8]) -> Vec<u8> {
 pub(super) fn unframed(token: &[u8]) -> Result<([u8; 2], &[u8]), KerberosError> {
     const WHAT: &str = "a token of GSSAPI";
     let content = Reader::new(token).value(FRAME, WHAT)?;
-    let rest = content.strip_prefix(&MECHANISM).ok_or(KerberosError::Broker("its token is not one of Kerberos 5"))?;
+    let rest = content
+        .strip_prefix(&MECHANISM)
+        .ok_or(KerberosError::Broker("its token is not one of Kerberos 5"))?;
     let (kind, message) = rest.split_first_chunk::<2>().ok_or(der::DerError(WHAT))?;
     Ok((*kind, message))
 }
@@ -55,7 +57,13 @@ pub(super) fn wrap(key: &Key, sequence: u64, by_subkey: bool, text: &[u8]) -> Re
 
 fn header(flags: u8, extra: u16, rotation: u16, sequence: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
-    let fields = [WRAP.as_slice(), &[flags, FILLER], &extra.to_be_bytes(), &rotation.to_be_bytes(), &sequence.to_be_bytes()];
+    let fields = [
+        WRAP.as_slice(),
+        &[flags, FILLER],
+        &extra.to_be_bytes(),
+        &rotation.to_be_bytes(),
+        &sequence.to_be_bytes(),
+    ];
     for (to, from) in header.iter_mut().zip(fields.concat()) {
         *to = from;
     }
@@ -106,8 +114,15 @@ pub(super) mod tests {
     use crate::net::kerberos::crypto::Etype;
 
     /// What an acceptor does with text.
-    pub(in super::super) fn wrapped_by_acceptor(key: &Key, sealed: bool, by_subkey: bool, rotation: u16, text: &[u8]) -> Vec<u8> {
-        let flags = BY_ACCEPTOR | if sealed { SEALED } else { 0 } | if by_subkey { BY_SUBKEY_OF_ACCEPTOR } else { 0 };
+    pub(in super::super) fn wrapped_by_acceptor(
+        key: &Key,
+        sealed: bool,
+        by_subkey: bool,
+        rotation: u16,
+        text: &[u8],
+    ) -> Vec<u8> {
+        let flags =
+            BY_ACCEPTOR | if sealed { SEALED } else { 0 } | if by_subkey { BY_SUBKEY_OF_ACCEPTOR } else { 0 };
         let (extra, mut body) = if sealed {
             (0, key.encrypt(Usage::AcceptorSeal, &[text, &header(flags, 0, 0, 9)].concat()).unwrap())
         } else {

@@ -83,7 +83,8 @@ async fn ask_one(
     patience: Duration,
     message: &[u8],
 ) -> Result<Vec<u8>, String> {
-    let (host, port) = host_and_port(kdc).ok_or("this is no address; KDC proxies (https) are not supported")?;
+    let (host, port) =
+        host_and_port(kdc).ok_or("this is no address; KDC proxies (https) are not supported")?;
     let lookup = timeout(LOOKUP, lookup_host((host, port))).await;
     let found = lookup.map_err(|_| "its name is not found in time")?;
     let mut last = "its name has no address".to_owned();

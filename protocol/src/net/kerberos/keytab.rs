@@ -2,9 +2,9 @@
 //! 0x0502). Bytes and values only.
 
 use super::bytes::{Bytes, Truncated};
+use super::crypto::Etype;
 use super::crypto::Key;
 use super::principal::Principal;
-use super::crypto::Etype;
 
 /// Bytes beyond which a file is no key tab.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
@@ -73,7 +73,9 @@ fn entry(mut input: Bytes<'_>, is_old: bool) -> Result<Entry, KeytabError> {
     let key = input.take(length)?;
     // The version in full, where the entry has room for it; zeros may fill an old hole.
     let kvno = input.u32().ok().filter(|kvno| *kvno != 0).unwrap_or(short_kvno);
-    let key = Etype::of(etype).map(|etype| Key::new(etype, key.rest()).map_err(|_| KeytabError::Damaged)).transpose()?;
+    let key = Etype::of(etype)
+        .map(|etype| Key::new(etype, key.rest()).map_err(|_| KeytabError::Damaged))
+        .transpose()?;
     Ok(Entry { principal: Principal::new(components, realm), kvno, etype, key })
 }
 
@@ -135,7 +137,8 @@ pub(super) mod tests {
         assert_eq!(entries.len(), 5);
         assert_eq!(entries[3].key, None);
         let principal = Principal::parse("mm/h@R", None).unwrap();
-        let keys: Vec<_> = newest(&entries, &principal).into_iter().map(|(kvno, key)| (kvno, key.etype())).collect();
+        let keys: Vec<_> =
+            newest(&entries, &principal).into_iter().map(|(kvno, key)| (kvno, key.etype())).collect();
         assert_eq!(keys, [(300, Etype::Aes256Sha1), (3, Etype::Aes128Sha1)]);
     }
 

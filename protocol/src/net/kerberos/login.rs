@@ -76,7 +76,9 @@ pub(super) async fn log_in(
         let answer = kdc::ask(conf, &settings.config, &realm, &message).await?;
         let (time, microseconds) = now()?;
         match exchange.answer(&answer, time, microseconds)? {
-            AsStep::Got(tgt) => return Ok(Login { tgt: *tgt, services: Vec::new(), ahead: exchange.ahead() }),
+            AsStep::Got(tgt) => {
+                return Ok(Login { tgt: *tgt, services: Vec::new(), ahead: exchange.ahead() });
+            }
             AsStep::Ask(next) => message = next,
         }
     }
@@ -137,9 +139,16 @@ fn from_keytab(
     let of_client: Vec<&keytab::Entry> = entries.iter().filter(|entry| entry.principal == client).collect();
     if of_client.is_empty() {
         let held = unique(entries.iter().map(|entry| entry.principal.to_string()));
-        return Err(KerberosError::NotInKeytab { path: path.to_owned(), principal: client.to_string(), held });
+        return Err(KerberosError::NotInKeytab {
+            path: path.to_owned(),
+            principal: client.to_string(),
+            held,
+        });
     }
     let wanted = conf.etypes(EtypesFor::Login);
+    if wanted.is_empty() {
+        return Err(KerberosError::NoEtypes);
+    }
     let keys: Vec<_> = keytab::newest(&entries, &client)
         .into_iter()
         .filter(|(_, key)| wanted.contains(&key.etype()))

@@ -123,7 +123,8 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn to_der(&self) -> Vec<u8> {
-        let etypes: Vec<Vec<u8>> = self.etypes.iter().map(|etype| der::integer(etype.number().into())).collect();
+        let etypes: Vec<Vec<u8>> =
+            self.etypes.iter().map(|etype| der::integer(etype.number().into())).collect();
         let mut parts = vec![der::context(0, &der::flags(self.options))];
         parts.extend(self.client.iter().map(|client| der::context(1, &client.to_der())));
         parts.push(der::context(2, &der::string(&self.server.realm)));
@@ -202,7 +203,8 @@ impl KdcAnswer {
                 let mut reply = Reader::new(bytes).application(tag & 0x1f, WHAT)?;
                 reply.field(0, WHAT)?;
                 reply.field(1, WHAT)?;
-                let padata = reply.optional(2, WHAT)?.map(|mut list| PaData::list_in(&mut list)).transpose()?;
+                let padata =
+                    reply.optional(2, WHAT)?.map(|mut list| PaData::list_in(&mut list)).transpose()?;
                 let realm = reply.field(3, WHAT)?.string(WHAT)?;
                 let client = Principal::from_der(&mut reply.field(4, WHAT)?, realm)?;
                 let ticket = Ticket::read(&mut reply.field(5, WHAT)?)?;
@@ -311,7 +313,8 @@ pub(super) struct Authenticator<'a> {
 impl Authenticator<'_> {
     pub(super) fn to_der(&self) -> Zeroizing<Vec<u8>> {
         let kind = der::integer(self.checksum.0.into());
-        let checksum = der::sequence(&[der::context(0, &kind), der::context(1, &der::octets(&self.checksum.1))]);
+        let checksum =
+            der::sequence(&[der::context(0, &kind), der::context(1, &der::octets(&self.checksum.1))]);
         let mut parts = vec![
             der::context(0, &der::integer(VERSION)),
             der::context(1, &der::string(&self.client.realm)),
@@ -387,9 +390,14 @@ impl EtypeInfo {
         while !items.is_empty() && list.len() < MAX_LIST {
             let mut item = items.inside(SEQUENCE, WHAT)?;
             let etype = item.field(0, WHAT)?.int32(WHAT)?;
-            let salt = item.optional(1, WHAT)?.map(|mut salt| salt.value(der::GENERAL_STRING, WHAT)).transpose()?;
+            let salt =
+                item.optional(1, WHAT)?.map(|mut salt| salt.value(der::GENERAL_STRING, WHAT)).transpose()?;
             let parameters = item.optional(2, WHAT)?.map(|mut bytes| bytes.octets(WHAT)).transpose()?;
-            list.push(Self { etype, salt: salt.map(<[u8]>::to_vec), parameters: parameters.map(<[u8]>::to_vec) });
+            list.push(Self {
+                etype,
+                salt: salt.map(<[u8]>::to_vec),
+                parameters: parameters.map(<[u8]>::to_vec),
+            });
         }
         Ok(list)
     }

@@ -83,7 +83,8 @@ impl Principal {
 
     /// `PrincipalName`, which has no realm.
     pub(super) fn to_der(&self) -> Vec<u8> {
-        let components: Vec<Vec<u8>> = self.components.iter().map(|component| der::string(component)).collect();
+        let components: Vec<Vec<u8>> =
+            self.components.iter().map(|component| der::string(component)).collect();
         der::sequence(&[
             der::context(0, &der::integer(self.name_type.into())),
             der::context(1, &der::sequence(&components)),
@@ -126,7 +127,10 @@ mod tests {
             (r"a\@b\/c/d@R", vec!["a@b/c", "d"], "R"),
         ] {
             let principal = Principal::parse(text, Some("DEFAULT")).unwrap();
-            assert_eq!((principal.components, principal.realm), (components.iter().map(|c| (*c).to_owned()).collect(), realm.to_owned()));
+            assert_eq!(
+                (principal.components, principal.realm),
+                (components.iter().map(|c| (*c).to_owned()).collect(), realm.to_owned())
+            );
         }
     }
 

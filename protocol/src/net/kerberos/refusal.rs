@@ -30,7 +30,10 @@ pub(super) const WRONG_REALM: i32 = 68;
 impl Refusal {
     /// Whether asking again later may help.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(self.code, SERVICE_UNAVAILABLE | RESPONSE_TOO_BIG | GENERIC | TICKET_EXPIRED | TICKET_NOT_YET)
+        matches!(
+            self.code,
+            SERVICE_UNAVAILABLE | RESPONSE_TOO_BIG | GENERIC | TICKET_EXPIRED | TICKET_NOT_YET
+        )
     }
 
     fn is_about_the_service(&self) -> bool {
@@ -40,7 +43,9 @@ impl Refusal {
     fn meaning(&self) -> String {
         let Self { client, server, secret, etypes, .. } = self;
         match self.code {
-            CLIENT_UNKNOWN => format!("the KDC does not know {client}: check principal in the JAAS configuration"),
+            CLIENT_UNKNOWN => {
+                format!("the KDC does not know {client}: check principal in the JAAS configuration")
+            }
             SERVER_UNKNOWN if self.is_about_the_service() => format!(
                 "the KDC does not know the service {server}: check sasl.kerberos.service.name, and that the broker's \
                  principal has the host name by which the broker is advertised"
@@ -50,7 +55,9 @@ impl Refusal {
                  [capaths] in krb5.conf"
             ),
             PREAUTH_FAILED | BAD_INTEGRITY => {
-                format!("the KDC refuses the {secret} of {client}: it is not the one that the KDC has (any more)")
+                format!(
+                    "the KDC refuses the {secret} of {client}: it is not the one that the KDC has (any more)"
+                )
             }
             ETYPE_UNSUPPORTED | NULL_KEY => format!(
                 "the KDC has no key for {client} and {server} of an encryption type we asked for ({etypes}): look at \
@@ -69,14 +76,20 @@ impl Refusal {
             CLIENT_NOT_YET => format!("the account of {client} is not valid yet at the KDC"),
             POLICY => format!("the KDC's policy forbids {client} a ticket for {server}"),
             NEVER_VALID => {
-                format!("the KDC would give {client} a ticket that is never valid: check ticket_lifetime in krb5.conf")
+                format!(
+                    "the KDC would give {client} a ticket that is never valid: check ticket_lifetime in krb5.conf"
+                )
             }
             PADATA_UNSUPPORTED | PREAUTH_REQUIRED => {
-                format!("the KDC asks {client} for a way to log in that is not supported; it takes an encrypted timestamp")
+                format!(
+                    "the KDC asks {client} for a way to log in that is not supported; it takes an encrypted timestamp"
+                )
             }
             MUST_USE_USER2USER => format!("{server} has no key: it is a user, not a service"),
             TICKET_EXPIRED => format!("the ticket of {client} has expired for the KDC"),
-            TICKET_NOT_YET => format!("the ticket of {client} is not valid yet for the KDC: do the clocks differ?"),
+            TICKET_NOT_YET => {
+                format!("the ticket of {client} is not valid yet for the KDC: do the clocks differ?")
+            }
             SERVICE_UNAVAILABLE => "the KDC is not available".to_owned(),
             WRONG_REALM => format!("the KDC says that {client} belongs to another realm: check principal"),
             code => format!("the KDC refuses {client} a ticket for {server} (error {code})"),
@@ -121,7 +134,11 @@ mod tests {
             (CLIENT_UNKNOWN, "krbtgt/R@R", "does not know mm@R: check principal"),
             (SERVER_UNKNOWN, "kafka/b1@R", "the service kafka/b1@R: check sasl.kerberos.service.name"),
             (SERVER_UNKNOWN, "krbtgt/X@R", "the realms do not trust each other"),
-            (PREAUTH_FAILED, "krbtgt/R@R", "refuses the key from /k (kvno 3, aes256-cts-hmac-sha1-96) of mm@R"),
+            (
+                PREAUTH_FAILED,
+                "krbtgt/R@R",
+                "refuses the key from /k (kvno 3, aes256-cts-hmac-sha1-96) of mm@R",
+            ),
             (CLOCK_SKEW, "krbtgt/R@R", "differ by 4000 s, more than Kerberos allows (the KDC's is behind)"),
             (ETYPE_UNSUPPORTED, "krbtgt/R@R", "permitted_enctypes"),
             (KEY_EXPIRED, "krbtgt/R@R", "must be changed"),

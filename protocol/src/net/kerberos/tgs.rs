@@ -5,8 +5,8 @@ use super::credential::Credential;
 use super::crypto::{Etype, Usage};
 use super::error::{KerberosError, Refusal};
 use super::messages::{
-    self, Authenticator, CANONICALIZE, Encrypted, FORWARDABLE, KdcAnswer, PA_TGS_REQUEST, PaData, RENEW, RENEWABLE,
-    ReplyPart, RequestBody,
+    self, Authenticator, CANONICALIZE, Encrypted, FORWARDABLE, KdcAnswer, PA_TGS_REQUEST, PaData, RENEW,
+    RENEWABLE, ReplyPart, RequestBody,
 };
 use super::principal::Principal;
 use super::time::KerberosTime;
@@ -27,7 +27,8 @@ impl TgsExchange<'_> {
     /// The request. The time is that of the KDC's clock.
     pub(super) fn request(&self, now: KerberosTime, microseconds: u32) -> Result<Vec<u8>, KerberosError> {
         let inherited = self.tgt.flags & (FORWARDABLE | RENEWABLE);
-        let options = if self.renews { RENEW | inherited } else { CANONICALIZE | self.tgt.flags & FORWARDABLE };
+        let options =
+            if self.renews { RENEW | inherited } else { CANONICALIZE | self.tgt.flags & FORWARDABLE };
         let body = RequestBody {
             options,
             client: None,

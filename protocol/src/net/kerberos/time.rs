@@ -40,7 +40,8 @@ impl KerberosTime {
         };
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
         let (hour, minute, second) = (number(8, 10)?, number(10, 12)?, number(12, 14)?);
-        let valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+        let valid =
+            (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
         valid.then(|| Self(days(year, month, day) * DAY + hour * 3600 + minute * 60 + second))
     }
 }
@@ -49,7 +50,13 @@ impl fmt::Display for KerberosTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil(self.0.div_euclid(DAY));
         let second = self.0.rem_euclid(DAY);
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 }
 
@@ -81,9 +88,12 @@ mod tests {
 
     #[test]
     fn known_times() {
-        for (seconds, text) in
-            [(0, "19700101000000Z"), (951_782_400, "20000229000000Z"), (1_795_305_600, "20261122000000Z"), (-1, "19691231235959Z")]
-        {
+        for (seconds, text) in [
+            (0, "19700101000000Z"),
+            (951_782_400, "20000229000000Z"),
+            (1_795_305_600, "20261122000000Z"),
+            (-1, "19691231235959Z"),
+        ] {
             assert_eq!(KerberosTime(seconds).to_text(), text);
             assert_eq!(KerberosTime::from_text(text.as_bytes()), Some(KerberosTime(seconds)));
         }

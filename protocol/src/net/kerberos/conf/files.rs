@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::parse::{Include, Included, parse};
 use super::Conf;
+use super::parse::{Include, Included, parse};
 use crate::net::kerberos::error::KerberosError;
 
 /// Bytes beyond which a file is no configuration.
@@ -33,7 +33,11 @@ fn load_one(path: &Path) -> Result<Conf, KerberosError> {
     Ok(parse(&text, path, &mut |what| {
         let included = fetch(what)?;
         files += included.len();
-        if files > MAX_FILES { Err(format!("more than {MAX_FILES} files are included")) } else { Ok(included) }
+        if files > MAX_FILES {
+            Err(format!("more than {MAX_FILES} files are included"))
+        } else {
+            Ok(included)
+        }
     })?)
 }
 
@@ -54,7 +58,8 @@ fn fetch(what: Include<'_>) -> Result<Vec<Included>, String> {
     match what {
         Include::File(path) => Ok(vec![one(path.to_owned())?]),
         Include::Directory(path) => {
-            let failed = |error: io::Error| format!("cannot read the included directory {}: {error}", path.display());
+            let failed =
+                |error: io::Error| format!("cannot read the included directory {}: {error}", path.display());
             let mut names = Vec::new();
             for entry in fs::read_dir(path).map_err(failed)?.take(MAX_FILES * 10) {
                 names.push(entry.map_err(failed)?.path());

@@ -31,7 +31,8 @@ pub(super) struct Conf {
 impl Conf {
     /// All values of one key, in order.
     fn values(&self, path: &[&str]) -> Vec<&str> {
-        let fits = |entry: &&(Vec<String>, String)| entry.0.iter().map(String::as_str).eq(path.iter().copied());
+        let fits =
+            |entry: &&(Vec<String>, String)| entry.0.iter().map(String::as_str).eq(path.iter().copied());
         self.entries.iter().filter(fits).map(|(_, value)| value.as_str()).collect()
     }
 
@@ -81,9 +82,7 @@ impl Conf {
     pub(super) fn realm_of_host(&self, host: &str) -> Option<&str> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let find = |name: &str| {
-            let fits = |entry: &&(Vec<String>, String)| {
-                matches!(entry.0.as_slice(), [section, key] if section == "domain_realm" && key.eq_ignore_ascii_case(name))
-            };
+            let fits = |entry: &&(Vec<String>, String)| matches!(entry.0.as_slice(), [section, key] if section == "domain_realm" && key.eq_ignore_ascii_case(name));
             self.entries.iter().find(fits).map(|(_, realm)| realm.as_str())
         };
         let mut rest = host.as_str();
@@ -109,7 +108,9 @@ impl Conf {
             EtypesFor::Services => "default_tgs_enctypes",
         };
         let wanted = self.setting(key).map(parse::etypes);
-        wanted.map_or(permitted.clone(), |list| list.into_iter().filter(|one| permitted.contains(one)).collect())
+        wanted.map_or(permitted.clone(), |list| {
+            list.into_iter().filter(|one| permitted.contains(one)).collect()
+        })
     }
 
     /// Whether to go by the KDC's clock (`kdc_timesync`), on as in MIT's library.
@@ -119,7 +120,9 @@ impl Conf {
 
     /// Requests of more bytes go over TCP at once.
     pub(super) fn udp_preference_limit(&self) -> usize {
-        self.setting("udp_preference_limit").and_then(|text| text.parse().ok()).unwrap_or(UDP_PREFERENCE_LIMIT)
+        self.setting("udp_preference_limit")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(UDP_PREFERENCE_LIMIT)
     }
 
     /// How long tickets shall be good for, in seconds; none for as long as the KDC gives.
@@ -211,23 +214,30 @@ pub(super) mod tests {
 
     #[test]
     fn system_properties_win() {
-        let conf = conf("[libdefaults]\ndefault_realm = A\n[realms]\nB = {\nkdc = old\n}\n").with_realm("B", "k1:k2");
+        let conf = conf("[libdefaults]\ndefault_realm = A\n[realms]\nB = {\nkdc = old\n}\n")
+            .with_realm("B", "k1:k2");
         assert_eq!(conf.default_realm(), Some("B"));
         assert_eq!(conf.kdcs("B"), ["k1", "k2"]);
     }
 
     #[test]
     fn permitted_types_bind_the_others() {
-        let conf = conf("[libdefaults]\npermitted_enctypes = aes128-sha2 aes\ndefault_tgs_enctypes = aes256-cts\n");
+        let conf =
+            conf("[libdefaults]\npermitted_enctypes = aes128-sha2 aes\ndefault_tgs_enctypes = aes256-cts\n");
         assert_eq!(conf.etypes(EtypesFor::Login).first(), Some(&Etype::Aes128Sha2));
         assert_eq!(conf.etypes(EtypesFor::Services), [Etype::Aes256Sha1]);
     }
 
     #[test]
     fn durations() {
-        for (text, seconds) in
-            [("36000", Some(36_000)), ("1d 12h", Some(129_600)), ("10:30", Some(37_800)), ("1:0:5", Some(3605)), ("x", None), ("h", None)]
-        {
+        for (text, seconds) in [
+            ("36000", Some(36_000)),
+            ("1d 12h", Some(129_600)),
+            ("10:30", Some(37_800)),
+            ("1:0:5", Some(3605)),
+            ("x", None),
+            ("h", None),
+        ] {
             assert_eq!(duration(text), seconds, "{text}");
         }
     }

@@ -70,7 +70,9 @@ impl Parser<'_> {
                 continue;
             }
             match included(line) {
-                Some(_) if depth == MAX_DEPTH => return Err(wrong("files include each other too deeply".to_owned())),
+                Some(_) if depth == MAX_DEPTH => {
+                    return Err(wrong("files include each other too deeply".to_owned()));
+                }
                 Some(what) => {
                     for (path, text) in (self.include)(what).map_err(wrong)? {
                         self.file(&text, &path, depth + 1)?;
@@ -100,7 +102,11 @@ impl Parser<'_> {
             return begin_section(place, line);
         }
         if line.starts_with('}') {
-            return if place.path.len() > 1 { Ok(drop(place.path.pop())) } else { Err("a closing brace closes nothing") };
+            return if place.path.len() > 1 {
+                Ok(drop(place.path.pop()))
+            } else {
+                Err("a closing brace closes nothing")
+            };
         }
         if place.path.is_empty() {
             // Before the first section: `module` and whatever else is none of ours.
@@ -222,7 +228,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        for (text, line) in [("[a\n", 1), ("[a]\nword\n", 2), ("[a]\ns = {\nk = v\n", 3), ("[a]\n}\n", 2), ("[a]\nk =\nx\n", 3), ("[a]\ns = {\n[b]\n", 3)] {
+        for (text, line) in [
+            ("[a\n", 1),
+            ("[a]\nword\n", 2),
+            ("[a]\ns = {\nk = v\n", 3),
+            ("[a]\n}\n", 2),
+            ("[a]\nk =\nx\n", 3),
+            ("[a]\ns = {\n[b]\n", 3),
+        ] {
             assert_eq!(read(text).unwrap_err().line, line, "{text}");
         }
     }
@@ -244,7 +257,10 @@ mod tests {
 
     #[test]
     fn lists_of_types() {
-        assert_eq!(etypes("DEFAULT -aes128-cts, rc4"), [Etype::Aes256Sha1, Etype::Aes256Sha2, Etype::Aes128Sha2]);
+        assert_eq!(
+            etypes("DEFAULT -aes128-cts, rc4"),
+            [Etype::Aes256Sha1, Etype::Aes256Sha2, Etype::Aes128Sha2]
+        );
         assert_eq!(etypes("des3-cbc-sha1"), []);
     }
 

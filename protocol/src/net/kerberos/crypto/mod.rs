@@ -48,7 +48,8 @@ pub enum Etype {
 
 impl Etype {
     /// All, in the order MIT and Java ask for them.
-    pub(super) const ALL: [Self; 4] = [Self::Aes256Sha1, Self::Aes128Sha1, Self::Aes256Sha2, Self::Aes128Sha2];
+    pub(super) const ALL: [Self; 4] =
+        [Self::Aes256Sha1, Self::Aes128Sha1, Self::Aes256Sha2, Self::Aes128Sha2];
 
     /// The type of that number, if we speak it.
     pub(super) fn of(number: i32) -> Option<Self> {
@@ -204,7 +205,12 @@ impl Key {
         self.encrypt_behind(usage, confounder, plain)
     }
 
-    fn encrypt_behind(&self, usage: Usage, confounder: [u8; BLOCK], plain: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    fn encrypt_behind(
+        &self,
+        usage: Usage,
+        confounder: [u8; BLOCK],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
         let plain = Zeroizing::new([confounder.as_slice(), plain].concat());
         match self.etype {
             Etype::Aes128Sha1 | Etype::Aes256Sha1 => sha1::encrypt(self, usage, &plain),

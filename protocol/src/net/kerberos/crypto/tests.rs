@@ -14,7 +14,13 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
 #[test]
 fn keys_from_passwords_with_sha1() {
     for (rounds, password, salt, etype, expected) in [
-        (1, "password", b"ATHENA.MIT.EDUraeburn".as_slice(), Etype::Aes128Sha1, "42263c6e89f4fc28b8df68ee09799f15"),
+        (
+            1,
+            "password",
+            b"ATHENA.MIT.EDUraeburn".as_slice(),
+            Etype::Aes128Sha1,
+            "42263c6e89f4fc28b8df68ee09799f15",
+        ),
         (
             1,
             "password",
@@ -23,7 +29,13 @@ fn keys_from_passwords_with_sha1() {
             "fe697b52bc0d3ce14432ba036a92e65bbb52280990a2fa27883998d72af30161",
         ),
         (1200, "password", b"ATHENA.MIT.EDUraeburn", Etype::Aes128Sha1, "4c01cd46d632d01e6dbe230a01ed642a"),
-        (5, "password", b"\x12\x34\x56\x78\x78\x56\x34\x12", Etype::Aes128Sha1, "e9b23d52273747dd5c35cb55be619d8e"),
+        (
+            5,
+            "password",
+            b"\x12\x34\x56\x78\x78\x56\x34\x12",
+            Etype::Aes128Sha1,
+            "e9b23d52273747dd5c35cb55be619d8e",
+        ),
         (50, "\u{1d11e}", b"EXAMPLE.COMpianist", Etype::Aes128Sha1, "f149c1f2e154a73452d43e7fe62a56e5"),
     ] {
         let key = Key::from_password(etype, password, salt, Some(rounds)).unwrap();
@@ -54,8 +66,14 @@ fn stealing() {
         (17, "c6353568f2bf8cb4d8a580362da7ff7f97"),
         (31, "fc00783e0efdb2c1d445d4c8eff7ed2297687268d6ecccc0c07b25e25ecfe5"),
         (32, "39312523a78662d5be7fcbcc98ebf5a897687268d6ecccc0c07b25e25ecfe584"),
-        (47, "97687268d6ecccc0c07b25e25ecfe584b3fffd940c16a18c1b5549d2f838029e39312523a78662d5be7fcbcc98ebf5"),
-        (48, "97687268d6ecccc0c07b25e25ecfe5849dad8bbb96c4cdc03bc103e1a194bbd839312523a78662d5be7fcbcc98ebf5a8"),
+        (
+            47,
+            "97687268d6ecccc0c07b25e25ecfe584b3fffd940c16a18c1b5549d2f838029e39312523a78662d5be7fcbcc98ebf5",
+        ),
+        (
+            48,
+            "97687268d6ecccc0c07b25e25ecfe5849dad8bbb96c4cdc03bc103e1a194bbd839312523a78662d5be7fcbcc98ebf5a8",
+        ),
     ] {
         assert_eq!(aes.encrypt(&text[..length]), hex(expected), "{length}");
         assert_eq!(aes.decrypt(&hex(expected)).unwrap(), &text[..length]);
@@ -118,7 +136,8 @@ proptest! {
         let etype = Etype::ALL[which];
         let key = Key::random(etype).unwrap();
         let cipher = key.encrypt(Usage::ApReply, &plain).unwrap();
-        prop_assert_eq!(key.decrypt(Usage::ApReply, &cipher).unwrap().as_slice(), plain.as_slice());
+        let decrypted = key.decrypt(Usage::ApReply, &cipher).unwrap();
+        prop_assert_eq!(decrypted.as_slice(), plain.as_slice());
         prop_assert!(key.decrypt(Usage::AsReply, &cipher).is_err());
         prop_assert!(Key::random(etype).unwrap().decrypt(Usage::ApReply, &cipher).is_err());
         let mut changed = cipher;
