@@ -125,7 +125,10 @@ impl Shared {
         };
         let (time, microseconds) = state.stamp()?;
         let subkey = Key::random(credential.key.etype())?;
-        Exchange::new(credential, Fresh { time, microseconds, subkey, sequence: login::random()? })
+        Exchange::new(
+            credential,
+            Fresh { time, microseconds, subkey, sequence: login::random()?, ahead: state.ahead },
+        )
     }
 
     /// Renews when it is time to; how long to wait until then.
@@ -256,7 +259,7 @@ impl Shared {
     fn service(&self, conf: &Conf, tgt: &Credential, host: &str) -> Principal {
         let host = self.settings.service_host.as_deref().unwrap_or(host);
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let realm = conf.realm_of_host(&host).or(conf.default_realm()).unwrap_or(&tgt.client.realm);
+        let realm = conf.realm_of_host(&host).or_else(|| conf.default_realm()).unwrap_or(&tgt.client.realm);
         Principal::service(&self.settings.service_name, &host, realm)
     }
 

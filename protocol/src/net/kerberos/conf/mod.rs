@@ -100,17 +100,17 @@ impl Conf {
         stations.filter(|station| *station != ".").collect()
     }
 
-    /// The encryption types to ask for, the wanted first, and whether the file names any.
+    /// The encryption types to ask for, the wanted first.
     pub(super) fn etypes(&self, purpose: EtypesFor) -> Vec<Etype> {
-        let permitted = self.setting("permitted_enctypes").map_or(Etype::ALL.to_vec(), parse::etypes);
+        let permitted = self.setting("permitted_enctypes").map_or_else(|| Etype::ALL.to_vec(), parse::etypes);
         let key = match purpose {
             EtypesFor::Login => "default_tkt_enctypes",
             EtypesFor::Services => "default_tgs_enctypes",
         };
-        let wanted = self.setting(key).map(parse::etypes);
-        wanted.map_or(permitted.clone(), |list| {
-            list.into_iter().filter(|one| permitted.contains(one)).collect()
-        })
+        match self.setting(key).map(parse::etypes) {
+            Some(wanted) => wanted.into_iter().filter(|etype| permitted.contains(etype)).collect(),
+            None => permitted,
+        }
     }
 
     /// Whether to go by the KDC's clock (`kdc_timesync`), on as in MIT's library.
