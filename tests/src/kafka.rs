@@ -37,6 +37,8 @@ pub struct Options {
     pub measured: bool,
     /// Largest size of any file of a broker, in bytes: beyond it writing fails, as on a full disk.
     pub file_size_limit: Option<u64>,
+    /// Further flags of each node's JVM.
+    pub flags: Vec<String>,
     /// The broker whose directory `{dir}/data-2` is a disk of its own that [`KafkaCluster::disk`] fills; for root.
     pub small_disk: Option<i32>,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             heap_mb: 512,
             properties: Vec::new(),
             measured: false,
+            flags: Vec::new(),
             file_size_limit: None,
             small_disk: None,
         }
@@ -81,6 +84,13 @@ impl Options {
         self.with("listeners", listeners)
             .with("advertised.listeners", advertised)
             .with("listener.security.protocol.map", protocols)
+    }
+
+    /// Adds a flag of the JVM.
+    #[must_use]
+    pub fn with_flag(mut self, flag: String) -> Self {
+        self.flags.push(flag);
+        self
     }
 
     /// Sets a server property.
@@ -126,7 +136,7 @@ impl KafkaCluster {
             true => server_flags(options.heap_mb),
             false => short_lived_flags(version, options.heap_mb)?,
         };
-        Self::start_with(version, &options, &flags)
+        Self::start_with(version, &options, &[flags, options.flags.clone()].concat())
     }
 
     fn start_with(version: Version, options: &Options, flags: &[String]) -> Result<Self> {

@@ -17,6 +17,7 @@ mod groups;
 mod harness;
 mod in_step;
 mod interleaved;
+mod kerberos;
 mod links;
 mod live;
 mod made_before;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use super::conf::Conf;
+use super::conf::{self, Conf};
 use super::credential::Credential;
 use super::crypto::Key;
 use super::error::KerberosError;
@@ -112,7 +112,7 @@ async fn keep_renewed(shared: Weak<Shared>) {
 impl Shared {
     async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
         let mut state = self.state.lock().await;
-        let conf = login::conf(&self.settings)?;
+        let conf = conf::load(&self.settings.config)?;
         self.keep_logged_in(&mut state, &conf).await?;
         let credential = match self.ticket(&mut state, &conf, host).await {
             Err(error) if says_that_the_login_is_stale(&error) => {
@@ -134,7 +134,7 @@ impl Shared {
     /// Renews when it is time to; how long to wait until then.
     async fn renew(&self) -> Duration {
         let mut state = self.state.lock().await;
-        let kept = match login::conf(&self.settings) {
+        let kept = match conf::load(&self.settings.config) {
             Ok(conf) => self.keep_logged_in(&mut state, &conf).await,
             Err(error) => Err(error),
         };

@@ -52,22 +52,6 @@ impl Conf {
         duration(self.setting(key)?)
     }
 
-    /// These two in place of what the file says of them, as Java's system properties `java.security.krb5.realm` and
-    /// `java.security.krb5.kdc` (several separated by colons) have it.
-    pub(super) fn with_realm(mut self, realm: &str, kdcs: &str) -> Self {
-        self.entries.retain(|(path, _)| {
-            let of_realm = matches!(path.as_slice(), [a, b, c] if a == "realms" && b == realm && c == "kdc");
-            !of_realm && !matches!(path.as_slice(), [a, b] if a == "libdefaults" && b == "default_realm")
-        });
-        let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
-        self.entries.push((path(&["libdefaults", "default_realm"]), realm.to_owned()));
-        let separated = kdcs.replace(':', " ");
-        self.entries.extend(
-            separated.split_whitespace().map(|kdc| (path(&["realms", realm, "kdc"]), kdc.to_owned())),
-        );
-        self
-    }
-
     /// The realm of names without one.
     pub(super) fn default_realm(&self) -> Option<&str> {
         self.setting("default_realm")
@@ -210,14 +194,6 @@ pub(super) mod tests {
         assert_eq!(conf.udp_preference_limit(), 1465);
         assert!(conf.takes_time_of_kdc() && !conf.forwardable());
         assert_eq!(conf.etypes(EtypesFor::Login), Etype::ALL);
-    }
-
-    #[test]
-    fn system_properties_win() {
-        let conf = conf("[libdefaults]\ndefault_realm = A\n[realms]\nB = {\nkdc = old\n}\n")
-            .with_realm("B", "k1:k2");
-        assert_eq!(conf.default_realm(), Some("B"));
-        assert_eq!(conf.kdcs("B"), ["k1", "k2"]);
     }
 
     #[test]
