@@ -9,6 +9,7 @@ pub mod disk;
 pub mod faults;
 pub mod java;
 pub mod kafka;
+pub mod kdc;
 pub mod kmirror;
 pub mod oracle;
 pub mod process;

@@ -23,6 +23,7 @@ mod harness;
 mod in_step;
 mod in_sync;
 mod interleaved;
+mod kerberos;
 mod links;
 mod live;
 mod made_before;

@@ -244,7 +244,7 @@ impl<'a> AsExchange<'a> {
 
     fn refused(&self, error: KrbError, now: KerberosTime) -> KerberosError {
         let etypes: Vec<&str> = self.etypes.iter().map(|etype| etype.name()).collect();
-        KerberosError::Refused(Refusal {
+        KerberosError::Refused(Box::new(Refusal {
             code: error.code,
             text: error.text,
             client: self.client.to_string(),
@@ -252,7 +252,7 @@ impl<'a> AsExchange<'a> {
             secret: self.proof.name(),
             ahead: error.server_time.since(now),
             etypes: etypes.join(", "),
-        })
+        }))
     }
 }
 

@@ -157,7 +157,7 @@ pub enum KerberosError {
     },
     /// The KDC refused.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No encryption type is left to ask for.
     #[error(
         "no encryption type is left to ask for: permitted_enctypes, default_tkt_enctypes or default_tgs_enctypes in \

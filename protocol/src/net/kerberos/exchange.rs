@@ -36,6 +36,8 @@ pub(super) struct Fresh {
     pub(super) microseconds: u32,
     pub(super) subkey: Key,
     pub(super) sequence: u32,
+    /// Seconds by which the KDC's clock is ahead of ours.
+    pub(super) ahead: i64,
 }
 
 /// One conversation, from the first token to the last. For one connection.
@@ -44,6 +46,7 @@ pub struct Exchange {
     credential: Credential,
     fresh: Fresh,
     first: Vec<u8>,
+    has_unused_layer: bool,
     state: State,
 }
 
@@ -76,7 +79,7 @@ impl Exchange {
         let cipher = key.encrypt(Usage::ApAuthenticator, &authenticator.to_der())?;
         let request = messages::ap_request(&credential.ticket, &Encrypted::by(key, cipher), true);
         let first = gss::framed(gss::AP_REQUEST, &request);
-        Ok(Self { credential, fresh, first, state: State::Shown })
+        Ok(Self { credential, fresh, first, has_unused_layer: false, state: State::Shown })
     }
 
     /// Whom the broker will know us as: `name@REALM`.
@@ -87,6 +90,25 @@ impl Exchange {
     /// The broker's principal.
     pub fn service(&self) -> String {
         self.credential.server.to_string()
+    }
+
+    /// Whether the broker insisted on a layer that, as Kafka is made, protects nothing: worth a warning.
+    pub fn has_unused_layer(&self) -> bool {
+        self.has_unused_layer
+    }
+
+    /// What to look at when a broker refuses the ticket, for which SASL has no words: brokers answer "invalid
+    /// credentials" to clocks that differ, to keys out of date, and to names they do not map.
+    pub fn hint(&self) -> String {
+        let clock = match self.fresh.ahead {
+            0 => "the clocks of the broker and of this machine must agree".to_owned(),
+            ahead => format!(
+                "the KDC's clock, which was used, is {} s {} that of this machine, and the broker's may be too far from it",
+                ahead.unsigned_abs(),
+                if ahead > 0 { "ahead of" } else { "behind" }
+            ),
+        };
+        format!("{} must have its newest key in the broker's key tab; {clock}", self.service())
     }
 
     /// The first token, which shows the ticket.
@@ -109,6 +131,7 @@ impl Exchange {
                 let offer = gss::unwrap(&key, is_of_broker, challenge)?;
                 let choice = choice(&offer, &self.principal())?;
                 self.state = State::Chosen;
+                self.has_unused_layer = choice.first() != Some(&1);
                 Ok(Step::Send(gss::wrap(&key, self.fresh.sequence.into(), is_of_broker, &choice)?))
             }
             State::Chosen if challenge.is_empty() => Ok(Step::Done),
@@ -189,8 +212,11 @@ mod tests {
             renew_till: None,
         };
         let subkey = Key::new(Etype::Aes256Sha1, &[4; 32]).unwrap();
-        Exchange::new(credential, Fresh { time: KerberosTime(500), microseconds: 7, subkey, sequence: 11 })
-            .unwrap()
+        Exchange::new(
+            credential,
+            Fresh { time: KerberosTime(500), microseconds: 7, subkey, sequence: 11, ahead: 0 },
+        )
+        .unwrap()
     }
 
     /// The broker's answer: its proof, with or without a key of its own.

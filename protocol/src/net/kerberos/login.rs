@@ -44,16 +44,6 @@ pub(super) fn random() -> Result<u32, KerberosError> {
     Ok(number >> 1)
 }
 
-/// The configuration as it is now.
-pub(super) fn conf(settings: &KerberosSettings) -> Result<Conf, KerberosError> {
-    match &settings.realm_and_kdc {
-        // Java reads no file then, but does not mind one either.
-        Some((realm, kdc)) if !settings.config.exists() => Ok(Conf::default().with_realm(realm, kdc)),
-        Some((realm, kdc)) => Ok(super::conf::load(&settings.config)?.with_realm(realm, kdc)),
-        None => super::conf::load(&settings.config),
-    }
-}
-
 /// Gets a ticket-granting ticket. `ahead` is what is known of the KDC's clock.
 pub(super) async fn log_in(
     settings: &KerberosSettings,
@@ -146,6 +136,9 @@ fn from_keytab(
         });
     }
     let wanted = conf.etypes(EtypesFor::Login);
+    if wanted.is_empty() {
+        return Err(KerberosError::NoEtypes);
+    }
     let keys: Vec<_> = keytab::newest(&entries, &client)
         .into_iter()
         .filter(|(_, key)| wanted.contains(&key.etype()))

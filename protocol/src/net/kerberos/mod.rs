@@ -49,11 +49,8 @@ pub struct KerberosSettings {
     /// The host part of all brokers' principals in place of their host names (`kerberos.domain.name`, as
     /// distributions of Kafka have it).
     pub service_host: Option<String>,
-    /// `java.security.krb5.conf`, `KRB5_CONFIG` (files separated by colons); `/etc/krb5.conf` where neither is given.
+    /// `java.security.krb5.conf`, `KRB5_CONFIG`; `/etc/krb5.conf` where neither is given.
     pub config: PathBuf,
-    /// `java.security.krb5.realm` and `java.security.krb5.kdc` (hosts separated by colons), which come only together
-    /// and go before what `config` says.
-    pub realm_and_kdc: Option<(String, String)>,
     /// `sasl.kerberos.ticket.renew.window.factor` in percent of a ticket's life.
     pub renew_window_percent: u8,
     /// `sasl.kerberos.ticket.renew.jitter` in percent.

@@ -40,7 +40,7 @@ impl Principal {
         while let Some(letter) = letters.next() {
             match (letter, &mut realm) {
                 ('\\', part) => {
-                    let to = part.as_mut().or(components.last_mut())?;
+                    let to = part.as_mut().or_else(|| components.last_mut())?;
                     to.push(letters.next()?);
                 }
                 ('@', None) => realm = Some(String::new()),

@@ -59,7 +59,7 @@ impl TgsExchange<'_> {
             KdcAnswer::Reply(reply) => *reply,
             KdcAnswer::Error(error) => {
                 let etypes: Vec<&str> = self.etypes.iter().map(|etype| etype.name()).collect();
-                return Err(KerberosError::Refused(Refusal {
+                return Err(KerberosError::Refused(Box::new(Refusal {
                     code: error.code,
                     text: error.text,
                     client: self.tgt.client.to_string(),
@@ -67,7 +67,7 @@ impl TgsExchange<'_> {
                     secret: "ticket".to_owned(),
                     ahead: error.server_time.since(now),
                     etypes: etypes.join(", "),
-                }));
+                })));
             }
         };
         let plain = self.tgt.key.decrypt(Usage::TgsReply, &reply.encrypted.cipher)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use super::conf::Conf;
+use super::conf::{self, Conf};
 use super::credential::Credential;
 use super::crypto::Key;
 use super::error::KerberosError;
@@ -112,7 +112,7 @@ async fn keep_renewed(shared: Weak<Shared>) {
 impl Shared {
     async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
         let mut state = self.state.lock().await;
-        let conf = login::conf(&self.settings)?;
+        let conf = conf::load(&self.settings.config)?;
         self.keep_logged_in(&mut state, &conf).await?;
         let credential = match self.ticket(&mut state, &conf, host).await {
             Err(error) if says_that_the_login_is_stale(&error) => {
@@ -125,13 +125,16 @@ impl Shared {
         };
         let (time, microseconds) = state.stamp()?;
         let subkey = Key::random(credential.key.etype())?;
-        Exchange::new(credential, Fresh { time, microseconds, subkey, sequence: login::random()? })
+        Exchange::new(
+            credential,
+            Fresh { time, microseconds, subkey, sequence: login::random()?, ahead: state.ahead },
+        )
     }
 
     /// Renews when it is time to; how long to wait until then.
     async fn renew(&self) -> Duration {
         let mut state = self.state.lock().await;
-        let kept = match login::conf(&self.settings) {
+        let kept = match conf::load(&self.settings.config) {
             Ok(conf) => self.keep_logged_in(&mut state, &conf).await,
             Err(error) => Err(error),
         };
@@ -256,7 +259,7 @@ impl Shared {
     fn service(&self, conf: &Conf, tgt: &Credential, host: &str) -> Principal {
         let host = self.settings.service_host.as_deref().unwrap_or(host);
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let realm = conf.realm_of_host(&host).or(conf.default_realm()).unwrap_or(&tgt.client.realm);
+        let realm = conf.realm_of_host(&host).or_else(|| conf.default_realm()).unwrap_or(&tgt.client.realm);
         Principal::service(&self.settings.service_name, &host, realm)
     }
 

@@ -13,21 +13,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Files in an included directory, and in all.
 const MAX_FILES: usize = 200;
 
-/// Reads the file. Where there is none of that name but colons in it, they separate several (`KRB5_CONFIG`), of which
-/// those that are missing are skipped.
+/// Reads the file and what it includes.
 pub(in crate::net::kerberos) fn load(path: &Path) -> Result<Conf, KerberosError> {
-    let text = path.to_string_lossy();
-    if path.exists() || !text.contains(':') {
-        return load_one(path);
-    }
-    let mut conf = Conf::default();
-    for part in text.split(':').map(Path::new).filter(|part| part.exists()) {
-        conf.entries.extend(load_one(part)?.entries);
-    }
-    Ok(conf)
-}
-
-fn load_one(path: &Path) -> Result<Conf, KerberosError> {
     let text = read(path).map_err(|source| KerberosError::config(path, source))?;
     let mut files = 0;
     Ok(parse(&text, path, &mut |what| {
@@ -84,17 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_files_and_directories() {
+    fn a_directory_is_included() {
         let directory = std::env::temp_dir().join(format!("kmirror-krb5-{}", std::process::id()));
         fs::create_dir_all(directory.join("d")).unwrap();
         let own = |name: &str| directory.join(name);
         fs::write(own("d/a.conf"), "[libdefaults]\ndefault_realm = A\n").unwrap();
         fs::write(own("d/a.conf~"), "damaged").unwrap();
         fs::write(own("one"), format!("includedir {}\n", own("d").display())).unwrap();
-        fs::write(own("two"), "[libdefaults]\ndefault_realm = B\nclockskew = 5\n").unwrap();
-        let both = format!("{}:/nowhere:{}", own("one").display(), own("two").display());
-        let conf = load(Path::new(&both)).unwrap();
-        assert_eq!((conf.default_realm(), conf.clock_skew()), (Some("A"), 5));
+        let conf = load(&own("one")).unwrap();
+        assert_eq!(conf.default_realm(), Some("A"));
         let missing = load(&own("none")).unwrap_err().to_string();
         assert!(missing.contains("none"), "{missing}");
         fs::remove_dir_all(&directory).unwrap();

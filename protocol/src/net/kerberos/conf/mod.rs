@@ -10,8 +10,6 @@ use super::crypto::Etype;
 pub(super) use files::load;
 pub use parse::ConfError;
 
-/// How far clocks may differ, in seconds (`clockskew`).
-const CLOCK_SKEW: i64 = 300;
 /// Requests of more bytes go over TCP at once (`udp_preference_limit`, as in MIT's library and Java).
 const UDP_PREFERENCE_LIMIT: usize = 1465;
 
@@ -54,22 +52,6 @@ impl Conf {
         duration(self.setting(key)?)
     }
 
-    /// These two in place of what the file says of them, as Java's system properties `java.security.krb5.realm` and
-    /// `java.security.krb5.kdc` (several separated by colons) have it.
-    pub(super) fn with_realm(mut self, realm: &str, kdcs: &str) -> Self {
-        self.entries.retain(|(path, _)| {
-            let of_realm = matches!(path.as_slice(), [a, b, c] if a == "realms" && b == realm && c == "kdc");
-            !of_realm && !matches!(path.as_slice(), [a, b] if a == "libdefaults" && b == "default_realm")
-        });
-        let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
-        self.entries.push((path(&["libdefaults", "default_realm"]), realm.to_owned()));
-        let separated = kdcs.replace(':', " ");
-        self.entries.extend(
-            separated.split_whitespace().map(|kdc| (path(&["realms", realm, "kdc"]), kdc.to_owned())),
-        );
-        self
-    }
-
     /// The realm of names without one.
     pub(super) fn default_realm(&self) -> Option<&str> {
         self.setting("default_realm")
@@ -102,22 +84,17 @@ impl Conf {
         stations.filter(|station| *station != ".").collect()
     }
 
-    /// The encryption types to ask for, the wanted first, and whether the file names any.
+    /// The encryption types to ask for, the wanted first.
     pub(super) fn etypes(&self, purpose: EtypesFor) -> Vec<Etype> {
-        let permitted = self.setting("permitted_enctypes").map_or(Etype::ALL.to_vec(), parse::etypes);
+        let permitted = self.setting("permitted_enctypes").map_or_else(|| Etype::ALL.to_vec(), parse::etypes);
         let key = match purpose {
             EtypesFor::Login => "default_tkt_enctypes",
             EtypesFor::Services => "default_tgs_enctypes",
         };
-        let wanted = self.setting(key).map(parse::etypes);
-        wanted.map_or(permitted.clone(), |list| {
-            list.into_iter().filter(|one| permitted.contains(one)).collect()
-        })
-    }
-
-    /// Seconds that clocks may differ.
-    pub(super) fn clock_skew(&self) -> i64 {
-        self.seconds("clockskew").unwrap_or(CLOCK_SKEW)
+        match self.setting(key).map(parse::etypes) {
+            Some(wanted) => wanted.into_iter().filter(|etype| permitted.contains(etype)).collect(),
+            None => permitted,
+        }
     }
 
     /// Whether to go by the KDC's clock (`kdc_timesync`), on as in MIT's library.
@@ -189,7 +166,7 @@ pub(super) mod tests {
     fn what_a_usual_file_says() {
         let conf = conf(
             "# comment\n[libdefaults]\n default_realm = EXAMPLE.COM\n ticket_lifetime = 24h\n renew_lifetime = 7d\n\
-             forwardable = true\n udp_preference_limit = 1\n clockskew = 120\n kdc_timesync = 0\n\
+             forwardable = true\n udp_preference_limit = 1\n kdc_timesync = 0\n\
              default_tkt_enctypes = aes256-sha2 rc4-hmac,aes128-cts\n\
              [realms]\n EXAMPLE.COM = {\n  kdc = kdc1.example.com\n  kdc = [::1]:1088\n  admin_server = x\n }\n\
              OTHER = {\n kdc = a b\n }\n\
@@ -207,24 +184,16 @@ pub(super) mod tests {
         assert_eq!(conf.etypes(EtypesFor::Login), [Etype::Aes256Sha2, Etype::Aes128Sha1]);
         assert_eq!(conf.etypes(EtypesFor::Services), Etype::ALL);
         assert_eq!((conf.ticket_lifetime(), conf.renew_lifetime()), (Some(86_400), Some(604_800)));
-        assert_eq!((conf.clock_skew(), conf.udp_preference_limit()), (120, 1));
+        assert_eq!(conf.udp_preference_limit(), 1);
         assert!(conf.forwardable() && !conf.takes_time_of_kdc());
     }
 
     #[test]
     fn an_empty_file_has_the_defaults() {
         let conf = conf("");
-        assert_eq!((conf.clock_skew(), conf.udp_preference_limit()), (300, 1465));
+        assert_eq!(conf.udp_preference_limit(), 1465);
         assert!(conf.takes_time_of_kdc() && !conf.forwardable());
         assert_eq!(conf.etypes(EtypesFor::Login), Etype::ALL);
-    }
-
-    #[test]
-    fn system_properties_win() {
-        let conf = conf("[libdefaults]\ndefault_realm = A\n[realms]\nB = {\nkdc = old\n}\n")
-            .with_realm("B", "k1:k2");
-        assert_eq!(conf.default_realm(), Some("B"));
-        assert_eq!(conf.kdcs("B"), ["k1", "k2"]);
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Parser<'_> {
         }
         if line.starts_with('}') {
             return if place.path.len() > 1 {
-                Ok(drop(place.path.pop()))
+                place.path.pop();
+                Ok(())
             } else {
                 Err("a closing brace closes nothing")
             };
@@ -116,7 +117,10 @@ impl Parser<'_> {
         let (key, value) = (key.trim().trim_end_matches('*').to_owned(), value.trim());
         match value {
             "{" => open(place, key),
-            "" => Ok(place.awaits_brace = Some(key)),
+            "" => {
+                place.awaits_brace = Some(key);
+                Ok(())
+            }
             value => self.keep(place, key, unquoted(value)),
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn decrypt(key: &Key, usage: Usage, cipher: &[u8], tag: &[u8]) -> Res
 }
 
 pub(super) fn checksum(key: &Key, usage: Usage, data: &[u8]) -> Result<Vec<u8>> {
-    mac::tag::<Hmac<Sha1>>(&*derive(key, usage, Purpose::Checksum)?, data, key.etype().mac_bytes())
+    mac::tag::<Hmac<Sha1>>(&derive(key, usage, Purpose::Checksum)?, data, key.etype().mac_bytes())
 }
 
 pub(super) fn from_password(

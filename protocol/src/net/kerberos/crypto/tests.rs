@@ -136,7 +136,8 @@ proptest! {
         let etype = Etype::ALL[which];
         let key = Key::random(etype).unwrap();
         let cipher = key.encrypt(Usage::ApReply, &plain).unwrap();
-        prop_assert_eq!(key.decrypt(Usage::ApReply, &cipher).unwrap().as_slice(), plain.as_slice());
+        let decrypted = key.decrypt(Usage::ApReply, &cipher).unwrap();
+        prop_assert_eq!(decrypted.as_slice(), plain.as_slice());
         prop_assert!(key.decrypt(Usage::AsReply, &cipher).is_err());
         prop_assert!(Key::random(etype).unwrap().decrypt(Usage::ApReply, &cipher).is_err());
         let mut changed = cipher;

@@ -1,0 +1,201 @@
+//! GSSAPI with a real KDC: key tabs, passwords and credential caches, by UDP and TCP, at both sides; tickets that end
+//! every few seconds under load; and what is said to those who get none.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use kmirror_tests::cache::scratch;
+use kmirror_tests::kafka::{KafkaCluster, Options, Version};
+use kmirror_tests::kdc::{Kdc, REALM, jaas};
+use kmirror_tests::kmirror::{Properties, binary};
+use kmirror_tests::oracle;
+use kmirror_tests::process::Process;
+
+use crate::fixture::{SOON, assert_same, stop, wait_for};
+
+/// The exit code for clusters that do not take us.
+const NOT_LET_IN: i32 = 3;
+const PASSWORD: &str = "pass-w0rd-of-pw";
+/// Types as `ktadd -e` takes them; together they are both profiles of AES with 256 bits.
+const SHA1: &str = "aes256-cts-hmac-sha1-96:normal";
+const SHA2: &str = "aes256-cts-hmac-sha384-192:normal";
+
+/// A realm with the brokers' principal, and its key tab.
+fn realm() -> (Kdc, String) {
+    let kdc = Kdc::start().unwrap();
+    let keytab = kdc.keytab("broker.keytab", &["kafka/localhost"], &format!("{SHA1},{SHA2}")).unwrap();
+    let module = jaas(&[
+        ("useKeyTab", "true"),
+        ("storeKey", "true"),
+        ("keyTab", &keytab.display().to_string()),
+        ("principal", &format!("kafka/localhost@{REALM}")),
+    ]);
+    (kdc, module)
+}
+
+/// One broker with an open listener for the oracles and one for tickets, which ends sessions after `session`.
+fn secured(version: Version, kdc: &Kdc, module: &str, session: Duration) -> KafkaCluster {
+    let open = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT}";
+    let options = Options::default()
+        .with(
+            "listeners",
+            &format!("{open},KRB://127.0.0.1:{{port.KRB}},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}"),
+        )
+        .with("advertised.listeners", &format!("{open},KRB://localhost:{{port.KRB}}"))
+        .with("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,KRB:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT")
+        .with("listener.name.krb.sasl.enabled.mechanisms", "GSSAPI")
+        .with("listener.name.krb.gssapi.sasl.jaas.config", module)
+        .with("sasl.kerberos.service.name", "kafka")
+        .with("connections.max.reauth.ms", &session.as_millis().to_string())
+        .with_flag(format!("-Djava.security.krb5.conf={}", kdc.config().display()));
+    KafkaCluster::start(version, options).unwrap()
+}
+
+/// Where clients with tickets come in: by the name that the ticket is for.
+fn bootstrap(cluster: &KafkaCluster) -> String {
+    cluster.bootstrap_of("KRB").replace("127.0.0.1", "localhost")
+}
+
+fn flow(source: (&str, &KafkaCluster), target: &KafkaCluster, topics: &str) -> Properties {
+    Properties::flow((source.0, &bootstrap(source.1)), ("dst", &bootstrap(target)), topics)
+        .with("security.protocol", "SASL_PLAINTEXT")
+        .with("sasl.mechanism", "GSSAPI")
+        .with("group.id", source.0)
+}
+
+fn keytab(path: &Path, principal: &str) -> String {
+    let path = path.display().to_string();
+    jaas(&[("useKeyTab", "true"), ("keyTab", &path), ("principal", principal), ("serviceName", "kafka")])
+}
+
+/// `kmirror run` with a Kerberos configuration, given as people give it to MirrorMaker.
+fn start(properties: &Properties, options: &str, arguments: &[&str]) -> Process {
+    let directory = scratch("kmirror").unwrap();
+    let file = properties.write(&directory).unwrap();
+    let mut command = Command::new(binary().unwrap());
+    command.arg("run").arg(file).args(arguments).env("KAFKA_OPTS", options);
+    Process::spawn("kmirror", &mut command, &directory).unwrap()
+}
+
+fn configured(path: &Path) -> String {
+    format!("-Djava.security.krb5.conf={}", path.display())
+}
+
+fn synced(properties: &Properties, options: &str) {
+    let process = start(properties, options, &["--until-synced"]);
+    let exit = process.wait(SOON).unwrap();
+    assert_eq!(exit.code(), Some(0), "{}", process.tail(40));
+    assert!(!(process.stdout() + &process.stderr()).contains(PASSWORD));
+}
+
+#[test]
+fn tickets_of_every_kind_and_none() {
+    let _alone = crate::fixture::many_processes();
+    let (mut kdc, module) = realm();
+    let source = secured(Version::V3_9_1, &kdc, &module, Duration::ZERO);
+    let target = secured(Version::V4_3_0, &kdc, &module, Duration::from_secs(3));
+    for topic in ["kept", "typed", "brief"] {
+        oracle::create_topic(&source.bootstrap(), topic, 2, 1, &[]).unwrap();
+        oracle::produce(&source.bootstrap(), topic, &["--records", "50", "--partitions", "2"]).unwrap();
+    }
+    let pair = kdc.keytab("pair.keytab", &["mirrormaker/localhost"], SHA1).unwrap();
+    let user = kdc.keytab("user.keytab", &["mm"], SHA2).unwrap();
+    kdc.administer(&[&format!("addprinc -pw {PASSWORD} pw")]).unwrap();
+
+    // A JAAS file with a KafkaClient section for one side, of the other in the properties; tickets by UDP.
+    let file = kdc.directory().join("jaas.conf");
+    let section = keytab(&pair, &format!("mirrormaker/localhost@{REALM}"));
+    fs::write(&file, format!("KafkaClient {{\n    {section}\n}};\n")).unwrap();
+    let options =
+        format!("-Djava.security.auth.login.config={} {}", file.display(), configured(&kdc.config()));
+    let properties =
+        flow(("kept", &source), &target, "kept").with("dst.sasl.jaas.config", &keytab(&user, "mm"));
+    synced(&properties, &options);
+    assert_same(&source, "kept", &target, "kept.kept");
+
+    // A password at one side and a credential cache at the other; by TCP.
+    let cache = kdc.log_in(&user, "mm", "cache", &[]).unwrap().display().to_string();
+    let tcp = kdc.write_config("tcp.conf", "udp_preference_limit = 1").unwrap();
+    let password = jaas(&[("principal", "pw"), ("password", PASSWORD), ("serviceName", "kafka")]);
+    let cached = jaas(&[("useTicketCache", "true"), ("ticketCache", &cache), ("serviceName", "kafka")]);
+    let properties = flow(("typed", &source), &target, "typed")
+        .with("typed.sasl.jaas.config", &password)
+        .with("dst.sasl.jaas.config", &cached);
+    synced(&properties, &configured(&tcp));
+    assert_same(&source, "typed", &target, "typed.typed");
+
+    tickets_that_end_under_load(&kdc, &source, &target);
+    those_who_get_none(&mut kdc, &source, &target, &user);
+}
+
+/// Each ticket lives for six seconds, and the target wants a new proof after three.
+fn tickets_that_end_under_load(kdc: &Kdc, source: &KafkaCluster, target: &KafkaCluster) {
+    let brief = kdc.keytab("brief.keytab", &["brief"], SHA2).unwrap();
+    kdc.administer(&["modprinc -maxlife 6sec brief"]).unwrap();
+    let properties = flow(("brief", source), target, "brief")
+        .with("sasl.jaas.config", &keytab(&brief, "brief"))
+        .with("sasl.kerberos.min.time.before.relogin", "1000");
+    let mirror = start(&properties, &configured(&kdc.config()), &[]);
+    let mut records = 50;
+    wait_for(&mirror, target, "brief.brief", records);
+    let logins = || (mirror.stdout() + &mirror.stderr()).matches("logged in to Kerberos").count();
+    let first = logins();
+    while logins() < first + 4 {
+        oracle::produce(&source.bootstrap(), "brief", &["--records", "50", "--partitions", "2"]).unwrap();
+        records += 50;
+        wait_for(&mirror, target, "brief.brief", records);
+    }
+    stop(&mirror);
+    assert_same(source, "brief", target, "brief.brief");
+}
+
+fn those_who_get_none(kdc: &mut Kdc, source: &KafkaCluster, target: &KafkaCluster, user: &Path) {
+    let usual = configured(&kdc.config());
+    let old = kdc.keytab("old.keytab", &["old"], SHA2).unwrap();
+    kdc.administer(&["cpw -randkey old"]).unwrap();
+    let weak = configured(&kdc.write_config("weak.conf", "permitted_enctypes = rc4-hmac").unwrap());
+    let wrong = jaas(&[("principal", "pw"), ("password", "gu3ssed"), ("serviceName", "kafka")]);
+    let other = keytab(user, "mm").replace("serviceName=\"kafka\"", "serviceName=\"kafk\"");
+    let unknown = jaas(&[("principal", "nobody"), ("password", "gu3ssed"), ("serviceName", "kafka")]);
+    let cases = [
+        (keytab(&old, "old"), &usual, vec!["the KDC refuses the key in", "old.keytab", "version 2"]),
+        (wrong, &usual, vec!["the KDC refuses the password of pw@KMIRROR.TEST"]),
+        (unknown, &usual, vec!["does not know nobody@KMIRROR.TEST: check principal"]),
+        (other, &usual, vec!["the service kafk/localhost@KMIRROR.TEST", "sasl.kerberos.service.name"]),
+        (
+            keytab(user, "other"),
+            &usual,
+            vec!["has no key of other@KMIRROR.TEST; it has keys of: mm@KMIRROR.TEST"],
+        ),
+        (keytab(Path::new("/nowhere.keytab"), "mm"), &usual, vec!["cannot read the key tab /nowhere.keytab"]),
+        (keytab(user, "mm"), &weak, vec!["no encryption type is left to ask for"]),
+    ];
+    // Each takes as long as it takes a mirror to give up: all at once.
+    let begin = |login: &str, options: &str| {
+        let properties = flow(("none", source), target, "kept").with("sasl.jaas.config", login);
+        start(&properties, options, &["--until-synced"])
+    };
+    let refused: Vec<_> =
+        cases.iter().map(|(login, options, words)| (begin(login, options), words.clone())).collect();
+    for (process, words) in refused {
+        says(&process, &words);
+    }
+    kdc.stop().unwrap();
+    let process = begin(&keytab(user, "mm"), &usual);
+    says(&process, &["no KDC of realm KMIRROR.TEST answers; tried: 127.0.0.1", "by Tcp (nobody listens)"]);
+}
+
+/// It ends, with these words on both clusters and no secret.
+fn says(process: &Process, words: &[&str]) {
+    let exit = process.wait(SOON).unwrap();
+    let said = process.stdout() + &process.stderr();
+    assert_eq!(exit.code(), Some(NOT_LET_IN), "{said}");
+    for word in words {
+        assert!(said.contains(word), "'{word}' is missing in:\n{said}");
+    }
+    for secret in ["gu3ssed", PASSWORD] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
