@@ -4,7 +4,9 @@
 const OPTIONS_BYTES_MAX: usize = 64 << 10;
 
 /// System properties of Java that mean something for connections, and that kmirror does not heed.
-const UNHEEDED: [&str; 5] = [
+const UNHEEDED: [&str; 7] = [
+    "java.security.krb5.realm",
+    "java.security.krb5.kdc",
     "java.security.properties",
     "javax.net.ssl.",
     "jdk.tls.",
@@ -19,10 +21,6 @@ pub struct JavaOptions {
     pub login_config: Option<String>,
     /// `java.security.krb5.conf`
     pub krb5_conf: Option<String>,
-    /// `java.security.krb5.realm`
-    pub krb5_realm: Option<String>,
-    /// `java.security.krb5.kdc`
-    pub krb5_kdc: Option<String>,
     /// The names of the others that mean something for connections.
     pub unheeded: Vec<String>,
 }
@@ -32,7 +30,8 @@ impl JavaOptions {
     pub fn read(&mut self, text: &str) {
         let text = if text.len() > OPTIONS_BYTES_MAX { "" } else { text };
         for word in words(text) {
-            let Some((name, value)) = word.strip_prefix("-D").and_then(|option| option.split_once('=')) else {
+            let Some((name, value)) = word.strip_prefix("-D").and_then(|option| option.split_once('='))
+            else {
                 continue;
             };
             match name {
@@ -41,8 +40,6 @@ impl JavaOptions {
                     self.login_config = Some(path(value.strip_prefix('=').unwrap_or(value)));
                 }
                 "java.security.krb5.conf" => self.krb5_conf = Some(path(value)),
-                "java.security.krb5.realm" => self.krb5_realm = Some(value.to_owned()),
-                "java.security.krb5.kdc" => self.krb5_kdc = Some(value.to_owned()),
                 _ if UNHEEDED.iter().any(|known| name.starts_with(known)) => {
                     if !self.unheeded.iter().any(|known| known == name) {
                         self.unheeded.push(name.to_owned());
@@ -112,25 +109,21 @@ mod tests {
     #[test]
     fn the_last_counts_and_urls_are_paths() {
         let jaas = |text| read(text).login_config.unwrap();
-        assert_eq!(jaas("-Djava.security.auth.login.config=a -Djava.security.auth.login.config==file:/b"), "/b");
+        assert_eq!(
+            jaas("-Djava.security.auth.login.config=a -Djava.security.auth.login.config==file:/b"),
+            "/b"
+        );
         assert_eq!(jaas("-Djava.security.auth.login.config=file:///c"), "/c");
         assert_eq!(jaas("-Djava.security.auth.login.config='x'\"y\"\\ z"), "xy z");
     }
 
     #[test]
-    fn a_realm_and_its_kdc() {
-        let options = read("-Djava.security.krb5.realm=EXAMPLE.COM -Djava.security.krb5.kdc=kdc1:kdc2");
-        let both = (options.krb5_realm.as_deref(), options.krb5_kdc.as_deref());
-        assert_eq!(both, (Some("EXAMPLE.COM"), Some("kdc1:kdc2")));
-    }
-
-    #[test]
     fn others_are_named_without_their_values() {
         let options = read(
-            "-Djavax.net.ssl.trustStorePassword=hush -Djdk.tls.x=k -Djavax.net.ssl.trustStorePassword=b \
+            "-Djavax.net.ssl.trustStorePassword=hush -Djava.security.krb5.kdc=k -Djavax.net.ssl.trustStorePassword=b \
              -Dlog4j.configuration=x",
         );
-        assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "jdk.tls.x"]);
+        assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "java.security.krb5.kdc"]);
         assert!(!format!("{options:?}").contains("hush"));
     }
 
