@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use kmirror_engine::config::mm2::FILE_BYTES_MAX;
 use kmirror_engine::config::problem::ConfigErrors;
 use kmirror_engine::config::properties;
-use kmirror_engine::plan::{FlowPlan, Plan, PlanArgs};
 use kmirror_engine::config::surroundings::Surroundings;
+use kmirror_engine::plan::{FlowPlan, Plan, PlanArgs};
 use tracing::error;
 use zeroize::Zeroizing;
 

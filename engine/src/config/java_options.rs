@@ -30,7 +30,8 @@ impl JavaOptions {
     pub fn read(&mut self, text: &str) {
         let text = if text.len() > OPTIONS_BYTES_MAX { "" } else { text };
         for word in words(text) {
-            let Some((name, value)) = word.strip_prefix("-D").and_then(|option| option.split_once('=')) else {
+            let Some((name, value)) = word.strip_prefix("-D").and_then(|option| option.split_once('='))
+            else {
                 continue;
             };
             match name {
@@ -108,7 +109,10 @@ mod tests {
     #[test]
     fn the_last_counts_and_urls_are_paths() {
         let jaas = |text| read(text).login_config.unwrap();
-        assert_eq!(jaas("-Djava.security.auth.login.config=a -Djava.security.auth.login.config==file:/b"), "/b");
+        assert_eq!(
+            jaas("-Djava.security.auth.login.config=a -Djava.security.auth.login.config==file:/b"),
+            "/b"
+        );
         assert_eq!(jaas("-Djava.security.auth.login.config=file:///c"), "/c");
         assert_eq!(jaas("-Djava.security.auth.login.config='x'\"y\"\\ z"), "xy z");
     }

@@ -28,6 +28,7 @@ mod read_by_java;
 mod refusals;
 mod refused;
 mod rights;
+mod secrets;
 mod share;
 mod slow;
 mod source_log;

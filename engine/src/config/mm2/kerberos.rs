@@ -17,7 +17,8 @@ use crate::config::surroundings::KRB5_CONF;
 impl Reader<'_> {
     pub(super) fn kerberos(&mut self, owner: Owner<'_>, login: &Login<'_>) -> Option<KerberosSettings> {
         let service_name = self.service_name(owner, login);
-        let service_host = self.text_if_set(&owner.places(&keys::KERBEROS_DOMAIN_NAME), &keys::KERBEROS_DOMAIN_NAME);
+        let service_host =
+            self.text_if_set(&owner.places(&keys::KERBEROS_DOMAIN_NAME), &keys::KERBEROS_DOMAIN_NAME);
         let renew_window_percent =
             self.percent(&owner.places(&keys::KERBEROS_RENEW_WINDOW), &keys::KERBEROS_RENEW_WINDOW);
         let renew_jitter_percent =

@@ -21,7 +21,8 @@ pub(super) struct Secured(Vec<(ClusterAlias, Security)>);
 impl Secured {
     /// Clients of one cluster with the same settings share what those bring.
     fn share(&mut self, alias: &ClusterAlias, settings: SecuritySettings) -> Security {
-        let same = |(other, security): &&(ClusterAlias, Security)| other == alias && security.settings() == settings;
+        let same =
+            |(other, security): &&(ClusterAlias, Security)| other == alias && security.settings() == settings;
         if let Some((_, security)) = self.0.iter().find(same) {
             return security.clone();
         }
@@ -64,7 +65,9 @@ impl Reader<'_> {
         let cluster = alias.to_string();
         let notice = match sasl {
             SaslSettings::Plain { .. } => SecurityNotice::ReadablePassword { cluster },
-            SaslSettings::OAuthBearer(settings) if !matches!(settings.source, TokenSource::Unsecured { .. }) => {
+            SaslSettings::OAuthBearer(settings)
+                if !matches!(settings.source, TokenSource::Unsecured { .. }) =>
+            {
                 SecurityNotice::ReadableToken { cluster }
             }
             _ => return,
@@ -75,13 +78,14 @@ impl Reader<'_> {
 
     /// Which way a client's connections take.
     pub(super) fn route(&mut self, owner: Owner<'_>) -> Route {
-        let bind = self.text_if_set(&owner.places(&keys::BIND_ADDRESS), &keys::BIND_ADDRESS).and_then(|text| {
-            let address = text.value.parse().ok();
-            if address.is_none() {
-                self.bad_value(&text, &keys::BIND_ADDRESS, "an IP address of this host".to_owned(), None);
-            }
-            address
-        });
+        let bind =
+            self.text_if_set(&owner.places(&keys::BIND_ADDRESS), &keys::BIND_ADDRESS).and_then(|text| {
+                let address = text.value.parse().ok();
+                if address.is_none() {
+                    self.bad_value(&text, &keys::BIND_ADDRESS, "an IP address of this host".to_owned(), None);
+                }
+                address
+            });
         Route { bind, proxy: self.proxy(owner) }
     }
 
@@ -100,8 +104,9 @@ impl Reader<'_> {
         };
         let text = text?;
         // `socks5://user:password@host:1080` would be a place for secrets that is shown.
-        let bare = text.value.strip_prefix("socks5://").or(text.value.strip_prefix("socks5h://"));
-        let bare = bare.unwrap_or(&text.value).trim_end_matches('/');
+        let behind = |scheme| text.value.strip_prefix(scheme);
+        let bare =
+            behind("socks5://").or_else(|| behind("socks5h://")).unwrap_or(&text.value).trim_end_matches('/');
         match bare.parse() {
             Ok(address) => Some(Socks5 { address, login }),
             Err(_) => {
@@ -162,7 +167,10 @@ impl Reader<'_> {
         let clusters: Vec<&str> = planned.iter().map(|alias| alias.as_str()).collect();
         // A login that could not be read is told as an error, and nothing here is certain then.
         let protocol = protocol.filter(|_| self.errors.is_empty())?;
-        Some(SecurityNotice::WrongProtocol { clusters: clusters.join(" and "), protocol: protocol.to_owned() })
+        Some(SecurityNotice::WrongProtocol {
+            clusters: clusters.join(" and "),
+            protocol: protocol.to_owned(),
+        })
     }
 }
 
