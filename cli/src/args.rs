@@ -286,7 +286,7 @@ Examples:
 }
 
 /// A file, and what is said beside it.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct FileArguments {
     /// The properties file, as connect-mirror-maker.sh takes it
     pub(crate) file: PathBuf,

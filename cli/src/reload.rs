@@ -35,7 +35,7 @@ impl Reload {
     pub(crate) async fn changed(&self) {
         loop {
             tokio::time::sleep(LOOK_AT_FILES_EVERY).await;
-            if self.watched.lock().unwrap_or_else(PoisonError::into_inner).has_changed() {
+            if self.watched.lock().unwrap_or_else(PoisonError::into_inner).look_again() {
                 return;
             }
         }

@@ -110,9 +110,12 @@ impl Watched {
         Self(paths.map(|path| (path.clone(), stamp(path))).collect())
     }
 
-    /// Whether one of them is another now.
-    pub(crate) fn has_changed(&self) -> bool {
-        self.0.iter().any(|(path, before)| stamp(path) != *before)
+    /// Whether one of them is another than when they were looked at before.
+    pub(crate) fn look_again(&mut self) -> bool {
+        let now = Self::look(self.0.keys());
+        let differs = now != *self;
+        *self = now;
+        differs
     }
 }
 
@@ -166,11 +169,11 @@ mod tests {
         assert_eq!(provided(&file, 9).unwrap().expose(), "swordfish");
         assert!(provided(&file, 8).unwrap_err().contains("more than 8 bytes"));
         assert!(provided(&directory, 8).is_err());
-        let watched = Watched::look(std::iter::once(&file));
-        assert!(!watched.has_changed());
+        let mut watched = Watched::look(std::iter::once(&file));
+        assert!(!watched.look_again());
         fs::write(&file, "swordfish2").unwrap();
-        assert!(watched.has_changed());
+        assert!(watched.look_again() && !watched.look_again());
         fs::remove_dir_all(&directory).unwrap();
-        assert!(watched.has_changed());
+        assert!(watched.look_again());
     }
 }

@@ -61,7 +61,7 @@ impl File {
         flow: Option<&str>,
         json: bool,
     ) -> anyhow::Result<(Exit, String)> {
-        let file = FileArguments { file: self.0.clone(), clusters: None, allow_same_cluster: false };
+        let file = FileArguments { file: self.0.clone(), ..FileArguments::default() };
         let arguments = InternalArguments { file, flow: flow.map(ToOwned::to_owned), json };
         let mut out = Vec::new();
         let exit = show(kind, &arguments, &mut out).await?;

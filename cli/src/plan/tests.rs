@@ -165,7 +165,7 @@ async fn asked(text: &str) -> (Exit, Value) {
     let name = format!("kmirror-plan-{}.properties", std::process::id());
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, text).unwrap();
-    let arguments = FileArguments { file: path.clone(), clusters: None, allow_same_cluster: false };
+    let arguments = FileArguments { file: path.clone(), ..FileArguments::default() };
     let mut out = Vec::new();
     let exit = plan(&arguments, Options { offline: false, json: true }, &mut out).await.unwrap();
     std::fs::remove_file(path).unwrap();

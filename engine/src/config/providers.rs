@@ -107,7 +107,9 @@ pub enum ProviderError {
         missing: String,
     },
     /// More than a configuration can be.
-    #[error("the values that configuration providers supply have more than {RESOLVED_BYTES_MAX} bytes together")]
+    #[error(
+        "the values that configuration providers supply have more than {RESOLVED_BYTES_MAX} bytes together"
+    )]
     TooLarge,
 }
 
@@ -212,10 +214,12 @@ impl AllowedPaths {
     fn check(&self, path: &Path, variable: &Variable<'_>) -> Result<PathBuf, ProviderError> {
         let path = normal(path);
         match &self.paths {
-            Some(allowed) if !allowed.iter().any(|one| path.starts_with(one)) => Err(ProviderError::NotAllowed {
-                variable: variable.text.to_owned(),
-                restriction: self.restriction.clone(),
-            }),
+            Some(allowed) if !allowed.iter().any(|one| path.starts_with(one)) => {
+                Err(ProviderError::NotAllowed {
+                    variable: variable.text.to_owned(),
+                    restriction: self.restriction.clone(),
+                })
+            }
             _ => Ok(path),
         }
     }
@@ -333,7 +337,8 @@ fn provider<'a>(
         "org.apache.kafka.common.config.provider.EnvVarConfigProvider"
         | "EnvVarConfigProvider"
         | "io.strimzi.kafka.EnvVarConfigProvider" => {
-            let allowed = value("param.allowlist.pattern").map(|pattern| compile(name, &pattern)).transpose()?;
+            let allowed =
+                value("param.allowlist.pattern").map(|pattern| compile(name, &pattern)).transpose()?;
             Ok(Provider::Environment { allowed, restriction: key("param.allowlist.pattern") })
         }
         _ => Err(ProviderError::ForeignClass { name: name.to_owned(), class }),
@@ -374,7 +379,8 @@ fn supplied(
             let Some(key) = key else {
                 // Editors and `echo` end files so; no value does.
                 let whole = text.expose();
-                let whole = whole.strip_suffix('\n').map_or(whole, |line| line.strip_suffix('\r').unwrap_or(line));
+                let whole =
+                    whole.strip_suffix('\n').map_or(whole, |line| line.strip_suffix('\r').unwrap_or(line));
                 return Ok(Zeroizing::new(whole.to_owned()));
             };
             let taken_apart = || {

@@ -77,7 +77,9 @@ mod tests {
     fn secrets_in_the_text() {
         assert!(holds_secrets("A.consumer.ssl.key.password = x"));
         assert!(holds_secrets("kmirror.socks5.password=x"));
-        assert!(!holds_secrets("A.ssl.key.password =\nA.sasl.jaas.config = M required password=\"${s:/d:f}\";"));
+        assert!(!holds_secrets(
+            "A.ssl.key.password =\nA.sasl.jaas.config = M required password=\"${s:/d:f}\";"
+        ));
         assert!(!holds_secrets("A.bootstrap.servers = a:1"));
     }
 

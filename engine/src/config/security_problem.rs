@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum LoginProblem {
     /// Neither an option nor a file has a login.
-    #[error("the cluster `{cluster}` needs a login for {mechanism}, and neither `sasl.jaas.config` nor a JAAS file has one")]
+    #[error(
+        "the cluster `{cluster}` needs a login for {mechanism}, and neither `sasl.jaas.config` nor a JAAS file has one"
+    )]
     None {
         /// The cluster.
         cluster: String,
@@ -97,7 +99,9 @@ pub enum SecurityNotice {
         cluster: String,
     },
     /// Any certificate will do.
-    #[error("certificates are taken whatever name they are for, so that anybody with one can pose as a broker")]
+    #[error(
+        "certificates are taken whatever name they are for, so that anybody with one can pose as a broker"
+    )]
     AnyName,
     /// Versions of TLS that are not spoken.
     #[error("{versions} is never spoken: it is broken")]

@@ -38,6 +38,7 @@ mod refused;
 mod restarts;
 mod rights;
 mod sasl;
+mod secrets;
 mod share;
 mod slow;
 mod source_log;

@@ -136,7 +136,8 @@ pub static LOGIN_RETRY_BACKOFF: Opt = Opt::used(
 .since("3.1");
 /// Endpoint.
 pub static LOGIN_RETRY_BACKOFF_MAX: Opt =
-    Opt::used("sasl.login.retry.backoff.max.ms", Cluster, MILLIS, "10000", "The longest such pause.").since("3.1");
+    Opt::used("sasl.login.retry.backoff.max.ms", Cluster, MILLIS, "10000", "The longest such pause.")
+        .since("3.1");
 /// Endpoint.
 pub static OAUTH_ENDPOINT: Opt = Opt::used(
     "sasl.oauthbearer.token.endpoint.url",
@@ -194,7 +195,8 @@ pub static OAUTH_RETRIEVER: Opt = Opt::used(
 .since("4.1");
 
 const BROKER: &str = "it is for those who check tokens, which brokers do";
-const ASSERTION: &str = "assertions (`JwtBearerJwtRetriever`) are not supported; client credentials and token files are";
+const ASSERTION: &str =
+    "assertions (`JwtBearerJwtRetriever`) are not supported; client credentials and token files are";
 
 const fn secret(name: &'static str, reason: &'static str) -> Opt {
     Opt { kind: Secret, ..ignored(name, Cluster, reason) }

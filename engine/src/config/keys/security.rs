@@ -149,12 +149,11 @@ pub static CONFIG_PROVIDERS_KEYS: Opt = Opt::used(
 );
 
 /// The engine factory that kmirror stands in for.
-const ENGINE_FACTORY: Opt = Opt::used("ssl.engine.factory.class", Cluster, Class, "", "").status(
-    Status::RefusedUnless {
+const ENGINE_FACTORY: Opt =
+    Opt::used("ssl.engine.factory.class", Cluster, Class, "", "").status(Status::RefusedUnless {
         harmless: &["org.apache.kafka.common.security.ssl.DefaultSslEngineFactory"],
         reason: "stores are read by kmirror itself: set `ssl.truststore.*` and `ssl.keystore.*`",
-    },
-);
+    });
 
 const RUSTLS: &str = "kmirror brings its own TLS (rustls) and its own randomness; there is no Java security provider to choose";
 
@@ -167,7 +166,11 @@ static OTHERS: &[Opt] = &[
     ignored("ssl.trustmanager.algorithm", Cluster, RUSTLS),
     ignored("ssl.secure.random.implementation", Cluster, RUSTLS),
     ignored("security.providers", Cluster, RUSTLS),
-    ignored("ssl.client.auth", Cluster, "it is a broker's key; a client shows its certificate when it is asked"),
+    ignored(
+        "ssl.client.auth",
+        Cluster,
+        "it is a broker's key; a client shows its certificate when it is asked",
+    ),
 ];
 
 /// The rows of this file, those that have their effect first.

@@ -32,17 +32,42 @@ struct Known {
 }
 
 const SUN_KERBEROS: &[&str] = &[
-    "useKeyTab", "keyTab", "principal", "serviceName", "storeKey", "useTicketCache", "ticketCache", "renewTGT",
-    "doNotPrompt", "debug", "isInitiator", "refreshKrb5Config", "useFirstPass", "tryFirstPass", "storePass",
-    "clearPass", "password",
+    "useKeyTab",
+    "keyTab",
+    "principal",
+    "serviceName",
+    "storeKey",
+    "useTicketCache",
+    "ticketCache",
+    "renewTGT",
+    "doNotPrompt",
+    "debug",
+    "isInitiator",
+    "refreshKrb5Config",
+    "useFirstPass",
+    "tryFirstPass",
+    "storePass",
+    "clearPass",
+    "password",
 ];
 const IBM_KERBEROS: &[&str] = &[
-    "useKeytab", "credsType", "principal", "serviceName", "useDefaultCcache", "useDefaultKeytab", "useCcache", "debug",
-    "forwardable", "renewable", "tryFirstPass", "useFirstPass", "noAddress", "renewTGT", "refreshKrb5Config",
+    "useKeytab",
+    "credsType",
+    "principal",
+    "serviceName",
+    "useDefaultCcache",
+    "useDefaultKeytab",
+    "useCcache",
+    "debug",
+    "forwardable",
+    "renewable",
+    "tryFirstPass",
+    "useFirstPass",
+    "noAddress",
+    "renewTGT",
+    "refreshKrb5Config",
 ];
-const OAUTH: &[&str] = &[
-    "clientId", "clientSecret", "scope", "extension_*", "unsecuredLogin*", "ssl.*",
-];
+const OAUTH: &[&str] = &["clientId", "clientSecret", "scope", "extension_*", "unsecuredLogin*", "ssl.*"];
 const AWS: &[&str] = &["aws*"];
 
 static KNOWN: [Known; 6] = [
@@ -113,13 +138,15 @@ impl Reader<'_> {
             "GSSAPI" => self.kerberos(owner, &login).map(SaslSettings::Gssapi),
             "SCRAM-SHA-256" => self.scram(&login, ScramHash::Sha256),
             "SCRAM-SHA-512" => self.scram(&login, ScramHash::Sha512),
-            _ => {
-                let problem = LoginProblem::Unsupported { mechanism: mechanism.value };
-                let hint = "use SASL/SCRAM or mutual TLS with MSK".to_owned();
-                self.error(Some(mechanism.origin), problem.into(), Some(hint));
-                None
-            }
+            _ => self.aws(&mechanism),
         }
+    }
+
+    fn aws(&mut self, mechanism: &Sourced<String>) -> Option<SaslSettings> {
+        let problem = LoginProblem::Unsupported { mechanism: mechanism.value.clone() };
+        let hint = "use SASL/SCRAM or mutual TLS with MSK".to_owned();
+        self.error(Some(mechanism.origin.clone()), problem.into(), Some(hint));
+        None
     }
 
     /// The option goes before the file (Kafka class `JaasContext`).
@@ -164,9 +191,11 @@ impl Reader<'_> {
             let meant = KNOWN.iter().find(|known| class.rsplit('.').next() == Some(simple(known.class)));
             let hint = match meant {
                 Some(known) => format!("probably meant: `{}`", known.class),
-                None => "there are PlainLoginModule, ScramLoginModule and OAuthBearerLoginModule of Kafka, and \
+                None => {
+                    "there are PlainLoginModule, ScramLoginModule and OAuthBearerLoginModule of Kafka, and \
                          com.sun.security.auth.module.Krb5LoginModule"
-                    .to_owned(),
+                        .to_owned()
+                }
             };
             let class = looks_like_class(class).then(|| class.to_owned());
             let problem = LoginProblem::ForeignModule { class };
@@ -180,7 +209,8 @@ impl Reader<'_> {
                 fits: known.fits,
             };
             let unset = mechanism.origin.file_line().is_none();
-            let hint = unset.then(|| format!("`sasl.mechanism` is not set; {} is Kafka's default", mechanism.value));
+            let hint =
+                unset.then(|| format!("`sasl.mechanism` is not set; {} is Kafka's default", mechanism.value));
             self.error(Some(found.origin.clone()), problem.into(), hint);
             return None;
         }

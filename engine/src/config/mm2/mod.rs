@@ -326,4 +326,6 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+mod secured_tests;
+#[cfg(test)]
 mod tests;

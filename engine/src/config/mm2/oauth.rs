@@ -55,7 +55,8 @@ impl Reader<'_> {
     fn handler(&mut self, owner: Owner<'_>) -> Option<Handler> {
         let opt = &keys::SASL_LOGIN_CALLBACK;
         let Some(class) = self.text_if_set(&owner.places(opt), opt) else {
-            let has_endpoint = self.text_if_set(&owner.places(&keys::OAUTH_ENDPOINT), &keys::OAUTH_ENDPOINT).is_some();
+            let has_endpoint =
+                self.text_if_set(&owner.places(&keys::OAUTH_ENDPOINT), &keys::OAUTH_ENDPOINT).is_some();
             return Some(if has_endpoint { Handler::Secured } else { Handler::Unsecured });
         };
         match class.value.strip_prefix("org.apache.kafka.common.security.oauthbearer.") {
@@ -80,7 +81,8 @@ impl Reader<'_> {
         let known = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];
         let name = class.value.strip_prefix("org.apache.kafka.common.security.oauthbearer.");
         if !name.is_some_and(|name| known.contains(&name)) {
-            let hint = format!("there are {} of org.apache.kafka.common.security.oauthbearer", known.join(", "));
+            let hint =
+                format!("there are {} of org.apache.kafka.common.security.oauthbearer", known.join(", "));
             self.error(Some(class.origin), Problem::ForeignClass { class: class.value }, Some(hint));
         }
     }
@@ -96,11 +98,17 @@ impl Reader<'_> {
             return Some(TokenSource::File(path(&url.value).into()));
         }
         if !(url.value.starts_with("https://") || url.value.starts_with("http://")) {
-            self.bad_value(&url, opt, "an URL that begins with `https://`, `http://` or `file:`".to_owned(), None);
+            self.bad_value(
+                &url,
+                opt,
+                "an URL that begins with `https://`, `http://` or `file:`".to_owned(),
+                None,
+            );
             return None;
         }
         let id = self.text_if_set(&owner.places(&keys::OAUTH_CLIENT_ID), &keys::OAUTH_CLIENT_ID);
-        let secret = self.secret_if_set(&owner.places(&keys::OAUTH_CLIENT_SECRET), &keys::OAUTH_CLIENT_SECRET);
+        let secret =
+            self.secret_if_set(&owner.places(&keys::OAUTH_CLIENT_SECRET), &keys::OAUTH_CLIENT_SECRET);
         let scope = self.text_if_set(&owner.places(&keys::OAUTH_SCOPE), &keys::OAUTH_SCOPE);
         let client_id = match id {
             Some(id) => Some(id.value),
@@ -131,7 +139,9 @@ impl Reader<'_> {
         for (name, value) in login.module.options() {
             if let Some(claim) = name.strip_prefix("unsecuredLoginStringClaim_") {
                 string_claims.push((claim.to_owned(), value.expose().to_owned()));
-            } else if name.starts_with("unsecuredLoginNumberClaim_") || name.starts_with("unsecuredLoginListClaim_") {
+            } else if name.starts_with("unsecuredLoginNumberClaim_")
+                || name.starts_with("unsecuredLoginListClaim_")
+            {
                 let what = "unsecured tokens have claims of text only; they are for tests";
                 self.bad_option(login, "unsecuredLoginNumberClaim_", what);
                 return None;
@@ -165,7 +175,8 @@ impl Reader<'_> {
             if is_name && is_value {
                 extensions.push((name.to_owned(), value.to_owned()));
             } else {
-                let what = "a name consists of letters and is not `auth`, a value of printable ASCII characters";
+                let what =
+                    "a name consists of letters and is not `auth`, a value of printable ASCII characters";
                 self.bad_option(login, "extension_..", what);
             }
         }

@@ -24,7 +24,8 @@ pub(super) fn resolve(
         errors.push(ConfigError { origin: Some(line_origin(file, line, key)), problem: error.into(), hint });
     };
     for (line, problem) in wrong {
-        let key = entries.iter().find(|entry| entry.line == line).map_or("config.providers", |entry| &entry.key);
+        let key =
+            entries.iter().find(|entry| entry.line == line).map_or("config.providers", |entry| &entry.key);
         error(line, key, problem);
     }
     let mut resolved = Vec::with_capacity(entries.len());
@@ -46,15 +47,18 @@ pub(super) fn hide(settings: &Settings, errors: &mut [ConfigError], findings: &m
     for setting in settings.all.iter().filter(|setting| !setting.variables.is_empty()) {
         let value = setting.value.expose();
         let variables = || setting.variables.join(", ");
-        let quotes = |text: String| value.split([',', ';', ' ']).any(|part| !part.is_empty() && text.contains(part));
+        let quotes =
+            |text: String| value.split([',', ';', ' ']).any(|part| !part.is_empty() && text.contains(part));
         for error in errors.iter_mut().filter(|error| error.origin.as_ref() == Some(&setting.origin)) {
-            let never_quotes = matches!(error.problem, Problem::Provider(_) | Problem::Login(_) | Problem::Jaas(_));
+            let never_quotes =
+                matches!(error.problem, Problem::Provider(_) | Problem::Login(_) | Problem::Jaas(_));
             if !never_quotes && quotes(error.to_string()) {
                 error.problem = Problem::BadSupply { variables: variables() };
                 error.hint = None;
             }
         }
-        for finding in findings.iter_mut().filter(|finding| finding.origin.as_ref() == Some(&setting.origin)) {
+        for finding in findings.iter_mut().filter(|finding| finding.origin.as_ref() == Some(&setting.origin))
+        {
             let may_quote = matches!(
                 finding.notice,
                 Notice::MatchesNothing { .. } | Notice::QuotedPattern | Notice::HeldToBudget { .. }

@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         match self.setting(places, opt) {
             Some(setting) => {
                 Sourced { value: setting.value.expose().to_owned(), origin: setting.origin.clone() }
-            },
+            }
             None => Sourced { value: opt.default.to_owned(), origin: Origin::Default { key: opt.name } },
         }
     }
@@ -141,7 +141,13 @@ impl<'a> Reader<'a> {
         Sourced { value: split_list(&text.value), origin: text.origin }
     }
 
-    pub(super) fn bad_value(&mut self, text: &Sourced<String>, opt: &Opt, expected: String, hint: Option<String>) {
+    pub(super) fn bad_value(
+        &mut self,
+        text: &Sourced<String>,
+        opt: &Opt,
+        expected: String,
+        hint: Option<String>,
+    ) {
         let hidden = opt.is_secret();
         let value = if hidden { "the value".to_owned() } else { format!("`{}`", text.value) };
         let hint = comment_hint(&text.value).filter(|_| !hidden).or(hint);
@@ -225,7 +231,10 @@ mod tests {
 
     #[test]
     fn fractions() {
-        assert_eq!((percent("0.8"), percent("1"), percent("0.05"), percent("0")), (Some(80), Some(100), Some(5), Some(0)));
+        assert_eq!(
+            (percent("0.8"), percent("1"), percent("0.05"), percent("0")),
+            (Some(80), Some(100), Some(5), Some(0))
+        );
         assert_eq!((percent("-0.1"), percent("nan"), percent("9e9"), percent("x")), (None, None, None, None));
     }
 
@@ -244,7 +253,8 @@ mod tests {
                 Kind::Bool => matches!(opt.default, "true" | "false"),
                 Kind::Int { min, max } => {
                     // Without a default there is none, and nobody reads it as if there were.
-                    opt.default.is_empty() || opt.default.parse::<i64>().is_ok_and(|value| (min..=max).contains(&value))
+                    opt.default.is_empty()
+                        || opt.default.parse::<i64>().is_ok_and(|value| (min..=max).contains(&value))
                 }
                 Kind::Memory { min } => memory(opt.default).is_some_and(|value| value >= min),
                 Kind::Fraction { min, max } => {

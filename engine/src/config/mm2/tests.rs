@@ -336,15 +336,17 @@ fn values_of_the_wrong_type() {
         ("topics = *.foo", r"probably meant: `.*\\.foo`"),
         ("topics.exclude = (", "`(` at character 1 is never closed"),
         ("B.producer.acks = 0", "progress would be a guess"),
-        ("A.security.protocol = SASL_SSL", "`SASL_SSL` connections are not supported by this version"),
-        ("security.protocol = SSL", "`SSL` connections are not supported by this version"),
+        ("A.security.protocol = SASL_SSL", "the cluster `A` needs a login for GSSAPI"),
         ("transforms = rename", "does not run Connect transforms"),
         ("key.converter = org.apache.kafka.connect.json.JsonConverter", "is a Java class"),
         ("topic.filter.class = com.example.Filter", "is a Java class"),
         ("A->C.topics = x", "`C` is no alias listed in `clusters` (listed are: A, B)"),
         ("A->A.topics = x", "a flow from `A` to itself"),
         ("a = \\u12", "four hexadecimal digits"),
-        ("config.providers = file\nA->B.topics = ${file:/x:topics}", "the configuration provider `file`"),
+        (
+            "config.providers = file\nA->B.topics = ${file:/x:topics}",
+            "the configuration provider `file` has no class",
+        ),
     ] {
         let mut lines = format!("{TWO}{line}");
         if line.starts_with("A.bootstrap") {
@@ -406,13 +408,14 @@ fn unknown_and_misplaced_keys() {
 #[test]
 fn ignored_keys_are_told_once_with_the_reason() {
     let lines = "A.consumer.group.id = x\nB.consumer.group.id = y\nB.producer.linger.ms = 100\n\
-        B.offset.flush.timeout.ms = 7\nA.ssl.keystore.password = secret\n";
+        B.offset.flush.timeout.ms = 7\nA.ssl.provider = SunJSSE\nsasl.oauthbearer.assertion.private.key.passphrase=secret\n";
     let told = findings(lines, Severity::Info);
     let about = |key: &str| told.iter().filter(|finding| finding.contains(key)).count();
     assert_eq!(about("group.id"), 1, "{told:#?}");
     assert_eq!(about("linger.ms: ignored: a record that can go is never held back"), 1);
     assert_eq!(about("offset.flush.timeout.ms"), 1);
-    assert_eq!(about("ssl.keystore.password"), 1);
+    assert_eq!(about("ssl.provider"), 1);
+    assert_eq!(about("sasl.oauthbearer.assertion.private.key.passphrase"), 1);
     assert_eq!(about("secret"), 0);
 }
 

@@ -74,9 +74,15 @@ impl Reader<'_> {
         if let Some(certificates) = self.given_something(given, &keys::SSL_TRUSTSTORE_CERTIFICATES) {
             let origin = certificates.origin;
             if kind.is_some() && !is_pem {
-                self.contradiction(origin, "`ssl.truststore.certificates` are PEM, and `ssl.truststore.type` is not");
+                self.contradiction(
+                    origin,
+                    "`ssl.truststore.certificates` are PEM, and `ssl.truststore.type` is not",
+                );
             } else if file.is_some() {
-                self.contradiction(origin, "`ssl.truststore.certificates` and `ssl.truststore.location` are both set");
+                self.contradiction(
+                    origin,
+                    "`ssl.truststore.certificates` and `ssl.truststore.location` are both set",
+                );
             } else if password.is_some() {
                 self.contradiction(origin, "`ssl.truststore.certificates` have no `ssl.truststore.password`");
             }
@@ -107,21 +113,34 @@ impl Reader<'_> {
         match (self.given_something(given, &keys::SSL_KEYSTORE_KEY), chain) {
             (Some(key), Some(chain)) => {
                 if kind.is_some() && !is_pem {
-                    self.contradiction(key.origin, "`ssl.keystore.key` is PEM, and `ssl.keystore.type` is not");
+                    self.contradiction(
+                        key.origin,
+                        "`ssl.keystore.key` is PEM, and `ssl.keystore.type` is not",
+                    );
                 } else if file.is_some() {
-                    self.contradiction(key.origin, "`ssl.keystore.key` and `ssl.keystore.location` are both set");
+                    self.contradiction(
+                        key.origin,
+                        "`ssl.keystore.key` and `ssl.keystore.location` are both set",
+                    );
                 } else if password.is_some() {
-                    let what = "`ssl.keystore.key` has no `ssl.keystore.password`, only an `ssl.key.password`";
+                    let what =
+                        "`ssl.keystore.key` has no `ssl.keystore.password`, only an `ssl.key.password`";
                     self.contradiction(key.origin, what);
                 }
                 let place = StorePlace::Inline { certificates: chain.value, key: Some(key.value) };
                 return Some(Store { place, kind: Some(StoreKind::Pem), password: None });
             }
             (Some(key), None) => {
-                self.contradiction(key.origin, "`ssl.keystore.key` is set, and `ssl.keystore.certificate.chain` is not");
+                self.contradiction(
+                    key.origin,
+                    "`ssl.keystore.key` is set, and `ssl.keystore.certificate.chain` is not",
+                );
             }
             (None, Some(chain)) => {
-                self.contradiction(chain.origin, "`ssl.keystore.certificate.chain` is set, and `ssl.keystore.key` is not");
+                self.contradiction(
+                    chain.origin,
+                    "`ssl.keystore.certificate.chain` is set, and `ssl.keystore.key` is not",
+                );
             }
             (None, None) => {}
         }
@@ -192,7 +211,8 @@ impl Reader<'_> {
             }
         }
         if versions.is_empty() {
-            let expected = "`TLSv1.2`, `TLSv1.3` or both; older versions are broken and never spoken".to_owned();
+            let expected =
+                "`TLSv1.2`, `TLSv1.3` or both; older versions are broken and never spoken".to_owned();
             self.bad_value(&text, opt, expected, None);
         } else if !old.is_empty() {
             let versions = old.join(", ");

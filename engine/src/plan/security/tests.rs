@@ -10,7 +10,9 @@ fn plan(lines: &str) -> Plan {
 }
 
 fn login(password: &str) -> String {
-    format!("B.sasl.jaas.config = org.apache.kafka.common.security.plain.PlainLoginModule required username=u password={password};\n")
+    format!(
+        "B.sasl.jaas.config = org.apache.kafka.common.security.plain.PlainLoginModule required username=u password={password};\n"
+    )
 }
 
 fn aliases(change: &SecurityChange) -> Vec<&str> {
@@ -27,7 +29,9 @@ fn a_new_password_is_taken_up_by_all_clients_of_the_cluster() {
     assert!(before.replace(after.settings()));
     let flow = running.enabled_flows().next().unwrap();
     for client in [&flow.target_client, &flow.target_admin, &running.clusters["B"].admin] {
-        let Some(SaslSettings::Plain { password, .. }) = client.security.settings().sasl else { panic!("PLAIN") };
+        let Some(SaslSettings::Plain { password, .. }) = client.security.settings().sasl else {
+            panic!("PLAIN")
+        };
         assert_eq!(password.expose(), "new");
     }
 }

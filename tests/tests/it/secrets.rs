@@ -1,0 +1,239 @@
+//! No secret in anything that comes out: a marked one is fed into every option that can carry one, in every place,
+//! through every door, and errors are driven beside it.
+//!
+//! The command line and the environment of a process are the operator's business: kmirror takes no secret as an
+//! argument, and what the operator puts into the environment is there for all who may look.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use kmirror_tests::cache::{repository, scratch};
+use kmirror_tests::kmirror::binary;
+use kmirror_tests::process::Process;
+
+/// What must not come out, and what nothing else is called.
+const MARK: &str = "Sw0rdf1shMark";
+/// Clusters that nobody reaches.
+const HEAD: &str = "clusters = A, B\nA.bootstrap.servers = 127.0.0.1:1\nB.bootstrap.servers = localhost:2\n\
+    A->B.enabled = true\nemit.heartbeats.enabled = false\n";
+const PLACES: [&str; 8] = [
+    "",
+    "A.",
+    "A.consumer.",
+    "B.producer.",
+    "A->B.source.consumer.",
+    "A->B.target.cluster.",
+    "source.admin.",
+    "A->B.producer.override.",
+];
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+/// A directory with a configuration, and what was said about it.
+struct Case {
+    directory: PathBuf,
+    written: BTreeSet<PathBuf>,
+}
+
+impl Case {
+    fn new(text: &str) -> Self {
+        let mut case = Self { directory: scratch("secrets").unwrap(), written: BTreeSet::new() };
+        case.write("mm2.properties", text);
+        case
+    }
+
+    fn write(&mut self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, text).unwrap();
+        self.written.insert(path.clone());
+        path
+    }
+
+    fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(binary().unwrap());
+        command.arg(arguments[0]).arg(self.directory.join("mm2.properties")).args(&arguments[1..]);
+        command.args(["--log", "trace"]).envs(environment.iter().copied());
+        Process::spawn("kmirror", &mut command, &self.directory).unwrap()
+    }
+
+    /// What a command says, which has no mark in it.
+    fn say(&self, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+        self.end(&self.start(arguments, environment))
+    }
+
+    fn end(&self, process: &Process) -> String {
+        process.wait(Duration::from_secs(60)).unwrap();
+        let said = process.stdout() + &process.stderr();
+        assert!(!said.is_empty());
+        no_mark(&said, "what was said");
+        for entry in fs::read_dir(&self.directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && !self.written.contains(&path) {
+                no_mark(&String::from_utf8_lossy(&fs::read(&path).unwrap()), &path.display().to_string());
+            }
+        }
+        said
+    }
+}
+
+fn no_mark(text: &str, what: &str) {
+    let found = text.lines().find(|line| line.contains(MARK) || line.contains(&MARK[..9]));
+    assert!(found.is_none(), "{what}: {found:?}");
+}
+
+/// A server that answers everything with the same line; its address.
+fn nonsense() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut first = [0; 64];
+            let _ = stream.read(&mut first);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    address
+}
+
+/// The secret options, as the reference page lists them; a test of the engine holds it to the option table.
+fn secret_options() -> Vec<String> {
+    let page = fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
+    let names = page.lines().filter(|line| line.contains("| secret |"));
+    let names: Vec<String> = names.filter_map(|line| Some(line.split('`').nth(1)?.to_owned())).collect();
+    assert!(names.len() >= 8 && names.iter().any(|name| name == "sasl.jaas.config"), "{names:?}");
+    names
+}
+
+#[test]
+fn no_option_that_holds_a_secret_is_shown() {
+    let names = secret_options();
+    for place in PLACES {
+        for protocol in ["PLAINTEXT", "SASL_SSL"] {
+            let mut text = format!("{HEAD}security.protocol = {protocol}\nsasl.mechanism = PLAIN\n");
+            for name in &names {
+                // Beside it a key that nobody knows, and a value with what looks like a comment.
+                text += &format!("{place}{name} = {MARK} # x\n{place}{name}x = {MARK}\n");
+            }
+            let case = Case::new(&text);
+            case.say(&["plan", "--offline"], &[]);
+            case.say(&["plan", "--offline", "--json"], &[]);
+        }
+    }
+    for name in &names {
+        let text = format!("{HEAD}security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\nA.{name}={MARK}\n");
+        Case::new(&text).say(&["status"], &[]);
+    }
+}
+
+#[test]
+fn no_login_is_shown_however_wrong_it_is() {
+    let logins = [
+        format!("{PLAIN} required username=u password={MARK};"),
+        format!("{PLAIN} required username=u password=\"{MARK}"),
+        format!("{PLAIN} required username=u password={MARK}"),
+        format!("{PLAIN} required username=u password=x{MARK}=y;"),
+        format!("{PLAIN} required username=u password=\"x\"{MARK}=y;"),
+        format!("{PLAIN} required username=u {MARK};"),
+        format!("{PLAIN} required username=u password= {MARK} {MARK};"),
+        format!("{PLAIN} {MARK};"),
+        format!("{PLAIN} username=u password={MARK};"),
+        format!("{MARK} required;"),
+        format!("{MARK}"),
+        format!("{PLAIN} required passwort={MARK};"),
+        format!(
+            "org.apache.kafka.common.security.scram.ScramLoginModule required username=u password={MARK};"
+        ),
+        format!("com.sun.security.auth.module.Krb5LoginModule required password={MARK};"),
+        format!("{PLAIN} required password={MARK}; {PLAIN} required password={MARK};"),
+    ];
+    let head = format!("{HEAD}security.protocol = SASL_SSL\nsasl.mechanism = PLAIN\n");
+    for login in &logins {
+        let option = Case::new(&format!("{head}sasl.jaas.config = {login}\n"));
+        option.say(&["plan", "--offline"], &[]);
+        let mut file = Case::new(&head);
+        let jaas = file.write("jaas.conf", &format!("KafkaClient {{ {login} }};"));
+        let jaas = jaas.display().to_string();
+        file.say(&["plan", "--offline", "--jaas", &jaas], &[]);
+        let java =
+            format!("-Djava.security.auth.login.config={jaas} -Djavax.net.ssl.keyStorePassword={MARK}");
+        let said = file.say(&["plan", "--offline", "--json"], &[("KAFKA_OPTS", &java)]);
+        assert!(!said.contains("nor a JAAS file"), "{said}");
+    }
+}
+
+#[test]
+fn nothing_that_a_provider_supplies_is_shown() {
+    let providers = "config.providers = dir, file, env\nconfig.providers.dir.class = DirectoryConfigProvider\n\
+        config.providers.file.class = FileConfigProvider\nconfig.providers.env.class = EnvVarConfigProvider\n";
+    let keys = [
+        "sasl.jaas.config",
+        "A.ssl.key.password",
+        "topics",
+        "replication.factor",
+        "security.protocol",
+        "A->B.enabled",
+        "replication.policy.class",
+        "ssl.truststore.type",
+        "kmirror.bind.address",
+        "transforms",
+        "A.sasl.mechanism",
+    ];
+    for key in keys {
+        for variable in
+            ["${dir:DIR:secret}", "${file:DIR/all.properties:key}", "${env:MARKED}", "${env:MISSING}"]
+        {
+            let mut case = Case::new("");
+            let directory = case.directory.display().to_string();
+            let variable = variable.replace("DIR", &directory);
+            let text = format!("{HEAD}security.protocol = SSL\n{providers}{key} = {variable}\n");
+            case.write("mm2.properties", &text);
+            case.write("secret", &format!("{MARK}("));
+            case.write("all.properties", &format!("key = {MARK}(\n"));
+            let said = case.say(&["plan", "--offline"], &[("MARKED", &format!("{MARK}("))]);
+            assert!(said.contains(&variable) || said.contains(key) || !said.contains("error"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_shown_when_connecting_fails() {
+    let login = format!("{PLAIN} required username=\"u\" password=\"{MARK}\";");
+    // Somebody takes connections, so that stores are read, and answers nothing that makes sense.
+    let (a, b) = (nonsense(), nonsense());
+    let text = |store: &Path| {
+        let head = HEAD.replace("127.0.0.1:1", &a).replace("localhost:2", &b);
+        format!(
+            "{head}A.security.protocol = SASL_PLAINTEXT\nA.sasl.mechanism = PLAIN\nA.sasl.jaas.config = {login}\n\
+             B.security.protocol = SSL\nB.ssl.keystore.location = {0}\nB.ssl.keystore.password = {MARK}\n\
+             B.ssl.key.password = {MARK}\nB.ssl.truststore.location = {0}\nB.ssl.truststore.password = {MARK}\n",
+            store.display()
+        )
+    };
+    let mut case = Case::new("");
+    let store = case.write("store.p12", &format!("no store at all, but {MARK}"));
+    case.write("mm2.properties", &text(&store));
+    // Side by side: most of the time they wait for somebody to answer.
+    let commands: [&[&str]; 4] = [&["run"], &["plan"], &["plan", "--json"], &["status"]];
+    let directories: Vec<Case> = commands
+        .iter()
+        .map(|_| {
+            let mut one = Case::new("");
+            one.write("mm2.properties", &text(&store));
+            one
+        })
+        .collect();
+    let started: Vec<Process> =
+        commands.iter().zip(&directories).map(|(command, case)| case.start(command, &[])).collect();
+    let said: Vec<String> =
+        started.iter().zip(&directories).map(|(process, case)| case.end(process)).collect();
+    // Everybody may read the file.
+    assert!(said[0].contains("holds secrets, and everybody on this host may read it"), "{}", said[0]);
+    assert!(said[1].contains("SASL_PLAINTEXT PLAIN"), "{}", said[1]);
+    assert!(said[2].contains("\"sasl_mechanism\": \"PLAIN\""), "{}", said[2]);
+}
