@@ -84,7 +84,7 @@ pub enum NetError {
         address: Address,
         /// Why.
         #[source]
-        source: SaslError,
+        source: Arc<SaslError>,
     },
     /// The broker closed the connection.
     #[error(
@@ -186,6 +186,10 @@ impl NetError {
             Self::Broken { cause } => cause.root(),
             other => other,
         }
+    }
+
+    pub(crate) fn sasl(address: &Address, source: SaslError) -> Self {
+        Self::Sasl { address: address.clone(), source: Arc::new(source) }
     }
 
     pub(crate) fn wire(address: &Address, source: WireError) -> Self {
