@@ -75,10 +75,9 @@ async fn refusals_say_what_is_wrong() {
         let mechanism = settings.mechanism();
         let error = open(&options(settings)).await.unwrap_err();
         let NetError::Sasl { source, .. } = &error else { unreachable!("{error:?}") };
-        println!("{source}");
         let expected = ErrorCode::SaslAuthenticationFailed;
         assert!(
-            matches!(source, SaslError::Refused { code, .. } if *code == expected),
+            matches!(&**source, SaslError::Refused { code, .. } if *code == expected),
             "{mechanism}: {source:?}"
         );
         assert!(!source.is_retriable() && !format!("{error:?}").contains("guess"));
@@ -153,6 +152,5 @@ async fn sessions_are_renewed_under_load() {
         });
     }
     let answers = running.join_all().await;
-    println!("{answers:?}");
     assert!(answers.iter().all(|count| *count > 100), "{answers:?}");
 }

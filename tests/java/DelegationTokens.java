@@ -15,6 +15,10 @@ public class DelegationTokens {
                 "sasl.mechanism", "PLAIN", "sasl.jaas.config", jaas);
             try (Admin admin = Admin.create(settings)) {
                 var token = admin.createDelegationToken().delegationToken().get();
+                // It is given out before every broker takes it.
+                while (admin.describeDelegationToken().delegationTokens().get().isEmpty()) {
+                    Thread.sleep(50);
+                }
                 System.out.println(token.tokenInfo().tokenId() + " " + token.hmacAsBase64String());
             }
         }

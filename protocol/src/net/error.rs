@@ -119,7 +119,7 @@ pub enum NetError {
         address: Address,
         /// Why.
         #[source]
-        source: SaslError,
+        source: Arc<SaslError>,
     },
     /// The broker closed the connection.
     #[error(
@@ -236,6 +236,10 @@ impl NetError {
 
     pub(crate) fn tls(address: &Address, source: TlsError) -> Self {
         Self::Tls { address: address.clone(), source }
+    }
+
+    pub(crate) fn sasl(address: &Address, source: SaslError) -> Self {
+        Self::Sasl { address: address.clone(), source: Arc::new(source) }
     }
 
     pub(crate) fn wire(address: &Address, source: WireError) -> Self {

@@ -28,7 +28,7 @@ pub(super) async fn authenticate(
     sasl: &Sasl,
     version: i16,
 ) -> Result<Option<Duration>, NetError> {
-    let failed = |source| NetError::Sasl { address: shared.address().clone(), source };
+    let failed = |source| NetError::sasl(shared.address(), source);
     // What takes long, tokens and tickets, is got while others still use the connection.
     let mut exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
     let _alone = shared.alone().await?;
@@ -52,7 +52,7 @@ async fn propose(shared: &Shared, mechanism: &'static str) -> Result<(), NetErro
         }
         code => SaslError::NotWanted { code },
     };
-    Err(NetError::Sasl { address: shared.address().clone(), source })
+    Err(NetError::sasl(shared.address(), source))
 }
 
 async fn converse(
@@ -62,7 +62,7 @@ async fn converse(
     version: i16,
 ) -> Result<Option<Duration>, NetError> {
     let mechanism = sasl.settings().mechanism();
-    let failed = |source| NetError::Sasl { address: shared.address().clone(), source };
+    let failed = |source| NetError::sasl(shared.address(), source);
     let endless = |what| failed(SaslError::Challenge { mechanism, what });
     let mut message = exchange.first();
     for _ in 0..MAX_ROUNDS {

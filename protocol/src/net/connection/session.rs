@@ -34,7 +34,7 @@ pub(super) async fn begin(
     options: &ConnectionOptions,
 ) -> Result<Option<Duration>, NetError> {
     let shared = closer.shared();
-    let too_old = || NetError::Sasl { address: shared.address().clone(), source: SaslError::TooOld };
+    let too_old = || NetError::sasl(shared.address(), SaslError::TooOld);
     let version = *versions.get(&ApiKey::SaslAuthenticate).ok_or_else(too_old)?;
     let lifetime = authenticate(shared, &sasl, version).await?;
     if let Some(lifetime) = lifetime {

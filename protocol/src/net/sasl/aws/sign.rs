@@ -107,7 +107,7 @@ mod tests {
                        UNSIGNED-PAYLOAD";
         let scope = Scope { timestamp: "20130524T000000Z", region: "us-east-1", service: "s3" };
         let signature = signature("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", &scope, request);
-        assert_eq!(signature, "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c031957d157751f604d404");
+        assert_eq!(signature, "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
     }
 
     #[test]

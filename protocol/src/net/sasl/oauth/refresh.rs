@@ -44,11 +44,7 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 fn part(span: i64, share: f64) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "a share of a time, to the millisecond"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a share of a time, to the millisecond")]
     let part = (span as f64 * share) as i64;
     part
 }
