@@ -3,6 +3,7 @@
 //! [`Kerberos`] keeps the tickets of one identity; [`Exchange`] is the conversation on one connection. Messages, keys
 //! and files are read and made in pure modules; `login` and `kdc` do the input and output.
 
+mod ap;
 mod as_exchange;
 mod bytes;
 mod ccache;

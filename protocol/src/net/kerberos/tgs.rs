@@ -1,12 +1,13 @@
 //! One ticket in exchange for another: for a service, for another realm, or for more time (RFC 4120, 3.3). Bytes in,
 //! bytes out.
 
+use super::ap::{self, Authenticator};
 use super::credential::Credential;
 use super::crypto::{Etype, Usage};
 use super::error::{KerberosError, Refusal};
 use super::messages::{
-    self, Authenticator, CANONICALIZE, Encrypted, FORWARDABLE, KdcAnswer, PA_TGS_REQUEST, PaData, RENEW,
-    RENEWABLE, ReplyPart, RequestBody,
+    CANONICALIZE, Encrypted, FORWARDABLE, KdcAnswer, PA_TGS_REQUEST, PaData, RENEW, RENEWABLE, ReplyPart,
+    RequestBody,
 };
 use super::principal::Principal;
 use super::time::KerberosTime;
@@ -49,7 +50,7 @@ impl TgsExchange<'_> {
             sequence: None,
         };
         let cipher = key.encrypt(Usage::TgsAuthenticator, &authenticator.to_der())?;
-        let value = messages::ap_request(&self.tgt.ticket, &Encrypted::by(key, cipher), false);
+        let value = ap::request(&self.tgt.ticket, &Encrypted::by(key, cipher), false);
         Ok(body.request(&[PaData { kind: PA_TGS_REQUEST, value }]))
     }
 
