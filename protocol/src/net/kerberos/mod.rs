@@ -23,6 +23,7 @@ mod refusal;
 mod tgs;
 mod tickets;
 mod time;
+mod untrusted;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub use error::{KerberosError, Refusal};
 pub use exchange::{Exchange, Step};
 pub use keytab::KeytabError;
 pub use tickets::Kerberos;
+pub use untrusted::read_as_everything;
 
 use crate::secret::Secret;
 

@@ -73,7 +73,10 @@ impl TgsExchange<'_> {
         };
         let plain = self.tgt.key.decrypt(Usage::TgsReply, &reply.encrypted.cipher)?;
         let part = ReplyPart::parse(&plain)?;
-        let is_asked_for = part.server.components == self.server.components;
+        // Active Directory answers in the case that the name is registered in.
+        let same = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
+        let is_asked_for = part.server.components.len() == self.server.components.len()
+            && part.server.components.iter().zip(&self.server.components).all(same);
         let differs = if part.nonce != self.nonce {
             Some("another nonce")
         } else if reply.client != self.tgt.client {

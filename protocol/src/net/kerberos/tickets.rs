@@ -302,7 +302,7 @@ impl Shared {
         for _ in 0..MAX_HOPS {
             let got = login::trade(&self.settings, conf, &tgt, &service, state.ahead).await?;
             match got.server.grants_for() {
-                Some(realm) if got.server.components != service.components => {
+                Some(realm) if service.grants_for().is_none() => {
                     service.realm = realm.to_owned();
                     tgt = got;
                 }
