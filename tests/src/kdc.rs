@@ -24,6 +24,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct Kdc {
     directory: PathBuf,
     port: u16,
+    starts: u32,
     process: Option<Process>,
 }
 
@@ -31,7 +32,7 @@ impl Kdc {
     /// Makes a realm without principals, and starts its KDC.
     pub fn start() -> Result<Self> {
         let directory = scratch("kdc")?;
-        let mut kdc = Self { directory, port: free_port()?, process: None };
+        let mut kdc = Self { directory, port: free_port()?, starts: 0, process: None };
         kdc.write_files()?;
         run(kdc.command("kdb5_util").args(["create", "-s", "-P", "of-the-database", "-r", REALM]))?;
         kdc.resume()?;
@@ -126,20 +127,16 @@ impl Kdc {
 
     /// Starts it again.
     pub fn resume(&mut self) -> Result<()> {
+        self.starts += 1;
         let mut command = self.command("krb5kdc");
         command.args(["-n", "-r", REALM]).arg("-P").arg(self.directory.join("kdc.pid"));
-        let process = Process::spawn("krb5kdc", &mut command, &self.directory)?;
-        // It says so when it listens; a restarted one appends to the same file.
-        let said = |process: &Process| (process.stdout() + &process.stderr()).matches("starting").count();
-        let before = self.starts();
-        process.wait_until("it listened", START, || said(&process) > before)?;
-        fs::write(self.directory.join("starts"), "s".repeat(before + 1))?;
+        // A log of its own for each start, or the old one would say that it listens.
+        let process = Process::spawn(&format!("krb5kdc-{}", self.starts), &mut command, &self.directory)?;
+        process.wait_until("it listened", START, || {
+            (process.stdout() + &process.stderr()).contains("starting")
+        })?;
         self.process = Some(process);
         Ok(())
-    }
-
-    fn starts(&self) -> usize {
-        fs::read(self.directory.join("starts")).map_or(0, |bytes| bytes.len())
     }
 }
 

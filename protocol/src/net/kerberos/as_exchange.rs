@@ -257,4 +257,4 @@ impl<'a> AsExchange<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

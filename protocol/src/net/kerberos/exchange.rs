@@ -5,11 +5,12 @@
 //! a broker is set to offer others only (`javax.security.sasl.qop` in its JVM or its properties), we agree to one, as
 //! a Java client with that setting does, since otherwise nobody could connect. TLS is what protects data.
 
+use super::ap::{self, ApReplyPart, Authenticator};
 use super::credential::Credential;
 use super::crypto::{Key, Usage};
 use super::error::KerberosError;
 use super::gss;
-use super::messages::{self, ApReplyPart, Authenticator, Encrypted, KrbError};
+use super::messages::{Encrypted, KrbError};
 use super::refusal;
 use super::time::KerberosTime;
 
@@ -77,7 +78,7 @@ impl Exchange {
         };
         let key = &credential.key;
         let cipher = key.encrypt(Usage::ApAuthenticator, &authenticator.to_der())?;
-        let request = messages::ap_request(&credential.ticket, &Encrypted::by(key, cipher), true);
+        let request = ap::request(&credential.ticket, &Encrypted::by(key, cipher), true);
         let first = gss::framed(gss::AP_REQUEST, &request);
         Ok(Self { credential, fresh, first, has_unused_layer: false, state: State::Shown })
     }
@@ -148,7 +149,7 @@ impl Exchange {
         if kind != gss::AP_REPLY {
             return Err(KerberosError::Broker("its first token is not an answer to ours"));
         }
-        let encrypted = messages::ap_reply(message)?;
+        let encrypted = ap::reply(message)?;
         let plain = self.credential.key.decrypt(Usage::ApReply, &encrypted.cipher)?;
         let part = ApReplyPart::parse(&plain)?;
         if (part.time, part.microseconds) != (self.fresh.time, self.fresh.microseconds) {

@@ -1,6 +1,4 @@
-//! The messages of Kerberos: what goes to a KDC and a service, and what comes back (RFC 4120, 5). Bytes and values only.
-
-use zeroize::Zeroizing;
+//! The messages of Kerberos that go to a KDC and come back (RFC 4120, 5.4). Bytes and values only.
 
 use super::crypto::{Etype, Key};
 use super::der::{self, DerError, Reader, SEQUENCE};
@@ -9,19 +7,15 @@ use super::time::KerberosTime;
 
 type Result<T> = std::result::Result<T, DerError>;
 
-const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 5;
 /// Application tags.
 const TICKET: u8 = 1;
-const AUTHENTICATOR: u8 = 2;
 const AS_REQUEST: u8 = 10;
 const AS_REPLY: u8 = 11;
 const TGS_REQUEST: u8 = 12;
 const TGS_REPLY: u8 = 13;
-const AP_REQUEST: u8 = 14;
-const AP_REPLY: u8 = 15;
 const ENCRYPTED_AS_PART: u8 = 25;
 const ENCRYPTED_TGS_PART: u8 = 26;
-const ENCRYPTED_AP_PART: u8 = 27;
 const ERROR: u8 = 30;
 
 /// Kinds of pre-authentication data (RFC 4120, 7.5.2; RFC 6113).
@@ -36,9 +30,6 @@ pub(super) const RENEWABLE: u32 = 1 << 23;
 pub(super) const CANONICALIZE: u32 = 1 << 16;
 pub(super) const RENEWABLE_OK: u32 = 1 << 4;
 pub(super) const RENEW: u32 = 1 << 1;
-/// The client wants an answer (RFC 4120, 5.5.1).
-const MUTUAL_REQUIRED: u32 = 1 << 29;
-
 /// Elements of lists beyond which a message is not believed.
 const MAX_LIST: usize = 64;
 
@@ -99,7 +90,7 @@ impl Encrypted {
         der::sequence(&[der::context(0, &etype), der::context(2, &der::octets(&self.cipher))])
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self> {
         const WHAT: &str = "an encrypted part";
         let mut data = reader.inside(SEQUENCE, WHAT)?;
         let etype = data.field(0, WHAT)?.int32(WHAT)?;
@@ -253,17 +244,11 @@ impl ReplyPart {
 }
 
 /// `EncryptionKey`, of a type we speak.
-fn read_key(reader: &mut Reader<'_>) -> Result<Key> {
+pub(super) fn read_key(reader: &mut Reader<'_>) -> Result<Key> {
     const WHAT: &str = "a session key of an encryption type we speak";
     let mut key = reader.inside(SEQUENCE, WHAT)?;
     let etype = Etype::of(key.field(0, WHAT)?.int32(WHAT)?).ok_or(DerError(WHAT))?;
     Key::new(etype, key.field(1, WHAT)?.octets(WHAT)?).map_err(|_| DerError(WHAT))
-}
-
-fn key_to_der(key: &Key) -> Zeroizing<Vec<u8>> {
-    let etype = der::integer(key.etype().number().into());
-    let bytes = Zeroizing::new(der::octets(key.bytes()));
-    Zeroizing::new(der::sequence(&[der::context(0, &etype), der::context(1, &bytes)]))
 }
 
 /// `KRB-ERROR`
@@ -295,80 +280,6 @@ impl KrbError {
         let text = error.optional(11, WHAT)?.map(|mut text| text.string(WHAT)).transpose()?;
         let data = error.optional(12, WHAT)?.map(|mut data| data.octets(WHAT)).transpose()?;
         Ok(Self { code, server_time, text, data: data.unwrap_or_default().to_vec() })
-    }
-}
-
-/// What says who shows a ticket, and that it is now (`Authenticator`).
-#[derive(Debug)]
-pub(super) struct Authenticator<'a> {
-    pub(super) client: &'a Principal,
-    /// Type and bytes.
-    pub(super) checksum: (i32, Vec<u8>),
-    pub(super) time: KerberosTime,
-    pub(super) microseconds: u32,
-    pub(super) subkey: Option<&'a Key>,
-    pub(super) sequence: Option<u32>,
-}
-
-impl Authenticator<'_> {
-    pub(super) fn to_der(&self) -> Zeroizing<Vec<u8>> {
-        let kind = der::integer(self.checksum.0.into());
-        let checksum =
-            der::sequence(&[der::context(0, &kind), der::context(1, &der::octets(&self.checksum.1))]);
-        let mut parts = vec![
-            der::context(0, &der::integer(VERSION)),
-            der::context(1, &der::string(&self.client.realm)),
-            der::context(2, &self.client.to_der()),
-            der::context(3, &checksum),
-            der::context(4, &der::integer(self.microseconds.into())),
-            der::context(5, &der::time(self.time)),
-        ];
-        parts.extend(self.subkey.map(|key| der::context(6, &key_to_der(key))));
-        parts.extend(self.sequence.map(|number| der::context(7, &der::integer(number.into()))));
-        Zeroizing::new(der::application(AUTHENTICATOR, &der::sequence(&parts)))
-    }
-}
-
-/// `AP-REQ`: a ticket with the encrypted authenticator; `mutual` asks the service to prove itself, too.
-pub(super) fn ap_request(ticket: &Ticket, authenticator: &Encrypted, mutual: bool) -> Vec<u8> {
-    let options = if mutual { MUTUAL_REQUIRED } else { 0 };
-    der::application(
-        AP_REQUEST,
-        &der::sequence(&[
-            der::context(0, &der::integer(VERSION)),
-            der::context(1, &der::integer(14)),
-            der::context(2, &der::flags(options)),
-            der::context(3, &ticket.bytes),
-            der::context(4, &authenticator.to_der()),
-        ]),
-    )
-}
-
-/// The encrypted part of an `AP-REP`.
-pub(super) fn ap_reply(bytes: &[u8]) -> Result<Encrypted> {
-    const WHAT: &str = "a service's answer";
-    let mut reply = Reader::new(bytes).application(AP_REPLY, WHAT)?;
-    reply.field(0, WHAT)?;
-    reply.field(1, WHAT)?;
-    Encrypted::read(&mut reply.field(2, WHAT)?)
-}
-
-/// `EncAPRepPart`: by which a service proves that it could read the authenticator.
-#[derive(Debug)]
-pub(super) struct ApReplyPart {
-    pub(super) time: KerberosTime,
-    pub(super) microseconds: u32,
-    pub(super) subkey: Option<Key>,
-}
-
-impl ApReplyPart {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
-        const WHAT: &str = "the encrypted part of a service's answer";
-        let mut part = Reader::new(bytes).application(ENCRYPTED_AP_PART, WHAT)?;
-        let time = part.field(0, WHAT)?.time(WHAT)?;
-        let microseconds = part.field(1, WHAT)?.uint32(WHAT)?;
-        let subkey = part.optional(2, WHAT)?.map(|mut key| read_key(&mut key)).transpose()?;
-        Ok(Self { time, microseconds, subkey })
     }
 }
 
@@ -455,8 +366,6 @@ mod tests {
             for bytes in [&bytes, &framed] {
                 let _ = KdcAnswer::parse(bytes);
                 let _ = ReplyPart::parse(bytes);
-                let _ = ap_reply(bytes);
-                let _ = ApReplyPart::parse(bytes);
                 let _ = EtypeInfo::list(bytes);
                 let _ = PaData::list(bytes);
                 let _ = Ticket::parse(bytes);

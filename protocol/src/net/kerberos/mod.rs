@@ -3,6 +3,7 @@
 //! [`Kerberos`] keeps the tickets of one identity; [`Exchange`] is the conversation on one connection. Messages, keys
 //! and files are read and made in pure modules; `login` and `kdc` do the input and output.
 
+mod ap;
 mod as_exchange;
 mod bytes;
 mod ccache;
@@ -22,6 +23,7 @@ mod refusal;
 mod tgs;
 mod tickets;
 mod time;
+mod untrusted;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub use error::{KerberosError, Refusal};
 pub use exchange::{Exchange, Step};
 pub use keytab::KeytabError;
 pub use tickets::Kerberos;
+pub use untrusted::read_as_everything;
 
 use crate::secret::Secret;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::conf::{self, Conf};
 use super::credential::Credential;
@@ -27,6 +28,8 @@ const MAX_HOPS: usize = 10;
 const MAX_SERVICES: usize = 10_000;
 /// Share of a service ticket's life after which another is asked for.
 const SERVICE_PERCENT: u32 = 80;
+/// For how long a failure that may pass answers for the next tries, so that those who waited do not wait in turn.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// The renewing task looks again at least so often, since clocks are set and hosts are suspended, and at most so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 const LOOK_AGAIN_AT_LEAST: Duration = Duration::from_secs(1);
@@ -46,7 +49,11 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The configuration as it was last read: a file that is gone for a moment stops nobody.
+    conf: Option<Conf>,
     login: Option<LoggedIn>,
+    /// Why the last login failed, and until when that answers for the next.
+    failed: Option<(Instant, KerberosError)>,
     /// Tickets by the service's principal.
     services: BTreeMap<String, Credential>,
     /// Ticket-granting tickets of other realms, by realm.
@@ -112,7 +119,7 @@ async fn keep_renewed(shared: Weak<Shared>) {
 impl Shared {
     async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
         let mut state = self.state.lock().await;
-        let conf = conf::load(&self.settings.config)?;
+        let conf = state.conf(&self.settings)?;
         self.keep_logged_in(&mut state, &conf).await?;
         let credential = match self.ticket(&mut state, &conf, host).await {
             Err(error) if says_that_the_login_is_stale(&error) => {
@@ -134,7 +141,7 @@ impl Shared {
     /// Renews when it is time to; how long to wait until then.
     async fn renew(&self) -> Duration {
         let mut state = self.state.lock().await;
-        let kept = match conf::load(&self.settings.config) {
+        let kept = match state.conf(&self.settings) {
             Ok(conf) => self.keep_logged_in(&mut state, &conf).await,
             Err(error) => Err(error),
         };
@@ -156,6 +163,12 @@ impl Shared {
         if holds && !state.login.as_ref().is_some_and(is_due) {
             return Ok(());
         }
+        if let Some((until, error)) = &state.failed
+            && !holds
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
+        }
         match (self.log_in(state, conf, now).await, &mut state.login) {
             (Ok(login), _) => self.logged_in(state, login, now, pause),
             (Err(error), Some(old)) if holds => {
@@ -166,7 +179,20 @@ impl Shared {
                 );
                 Ok(())
             }
-            (Err(error), _) => Err(error),
+            (Err(error), _) => {
+                state.failed = Some((Instant::now() + self.pause_after(&error), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// A KDC locks accounts of which it hears wrong passwords too often.
+    fn pause_after(&self, error: &KerberosError) -> Duration {
+        match error {
+            KerberosError::Refused(refusal) if !refusal.is_transient() => {
+                self.settings.min_time_before_relogin
+            }
+            _ => FAILURE_HOLDS,
         }
     }
 
@@ -208,6 +234,7 @@ impl Shared {
             );
         }
         state.ahead = login.ahead;
+        state.failed = None;
         let refresh_at = self.refresh_at(&login.tgt, state.ahead)?;
         tracing::info!(principal = %login.tgt.client, until = %login.tgt.end, "logged in to Kerberos");
         // What was got with another ticket stays good; only another identity has other tickets.
@@ -275,7 +302,7 @@ impl Shared {
         for _ in 0..MAX_HOPS {
             let got = login::trade(&self.settings, conf, &tgt, &service, state.ahead).await?;
             match got.server.grants_for() {
-                Some(realm) if got.server.components != service.components => {
+                Some(realm) if service.grants_for().is_none() => {
                     service.realm = realm.to_owned();
                     tgt = got;
                 }
@@ -319,6 +346,21 @@ impl Shared {
 }
 
 impl State {
+    /// The configuration as it is now, or else as it last was.
+    fn conf(&mut self, settings: &KerberosSettings) -> Result<Conf, KerberosError> {
+        match (conf::load(&settings.config), &self.conf) {
+            (Ok(conf), _) => {
+                self.conf = Some(conf.clone());
+                Ok(conf)
+            }
+            (Err(error), None) => Err(error),
+            (Err(error), Some(last)) => {
+                tracing::warn!(error = %in_full(&error), "the Kerberos configuration cannot be read; it counts as it was");
+                Ok(last.clone())
+            }
+        }
+    }
+
     /// The time by the KDC's clock, later than any given before.
     fn stamp(&mut self) -> Result<(KerberosTime, u32), KerberosError> {
         let (time, microseconds) = login::now()?;
@@ -351,4 +393,55 @@ fn in_full(error: &KerberosError) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+    use crate::net::kerberos::as_exchange::tests::error;
+    use crate::secret::Secret;
+
+    /// A KDC that refuses everybody, and how often it was asked.
+    async fn refusing(code: i32) -> (u16, Arc<AtomicUsize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut bytes = [0; 2000];
+            while let Ok((_, from)) = socket.recv_from(&mut bytes).await {
+                counter.fetch_add(1, Ordering::SeqCst);
+                socket.send_to(&error(code, KerberosTime(1_795_305_600), b""), from).await.unwrap();
+            }
+        });
+        (port, asked)
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_not_tried_again_and_again() {
+        let (port, asked) = refusing(refusal::PREAUTH_FAILED).await;
+        let config = std::env::temp_dir().join(format!("kmirror-tickets-{}.conf", std::process::id()));
+        std::fs::write(&config, format!("[realms]\nR = {{\nkdc = 127.0.0.1:{port}\n}}\n")).unwrap();
+        let kerberos = Kerberos::new(KerberosSettings {
+            principal: Some("mm@R".to_owned()),
+            credentials: KerberosCredentials::Password(Secret::new("swordfish")),
+            service_name: "kafka".to_owned(),
+            service_host: None,
+            config: config.clone(),
+            renew_window_percent: 80,
+            renew_jitter_percent: 5,
+            min_time_before_relogin: Duration::from_secs(60),
+        });
+        for _ in 0..3 {
+            let error = kerberos.exchange("b1").await.unwrap_err().to_string();
+            assert!(error.contains("refuses the password of mm@R"), "{error}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(!format!("{kerberos:?}").contains("swordfish"));
+        std::fs::remove_file(&config).unwrap();
+    }
 }

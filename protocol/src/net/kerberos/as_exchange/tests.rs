@@ -14,7 +14,8 @@ fn client() -> Principal {
     Principal::parse("mm@R", None).unwrap()
 }
 
-fn error(code: i32, at: KerberosTime, data: &[u8]) -> Vec<u8> {
+/// A KDC's `KRB-ERROR`.
+pub(in super::super) fn error(code: i32, at: KerberosTime, data: &[u8]) -> Vec<u8> {
     let parts = [
         der::context(0, &der::integer(5)),
         der::context(1, &der::integer(30)),
