@@ -121,16 +121,16 @@ fn list(addresses: &[Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+const ADVERTISED: &str = " (its address is the one in its advertised.listeners)";
+
 /// Brokers are found where they say they are, which need not be where we can reach them.
 fn advertised(error: &NetError) -> &'static str {
     match error.root() {
         NetError::Resolve { .. }
         | NetError::NoAddresses { .. }
         | NetError::Connect { .. }
-        | NetError::ConnectTimeout { .. }
-        | NetError::Tls { source: TlsError::NameMismatch { .. }, .. } => {
-            " (its address is the one in its advertised.listeners)"
-        }
+        | NetError::ConnectTimeout { .. } => ADVERTISED,
+        NetError::Tls { source, .. } if matches!(**source, TlsError::NameMismatch { .. }) => ADVERTISED,
         _ => "",
     }
 }

@@ -4,7 +4,6 @@
 //! for whom a code is no failure at all (a topic to create that exists) looks at the code before it asks here.
 
 use crate::net::NetError;
-use crate::net::tls::TlsError;
 use crate::wire::error::ErrorCode;
 
 /// What to do about an error.
@@ -231,10 +230,8 @@ pub fn decide_net(error: &NetError) -> Action {
         | NetError::ClosedAtOnce { .. }
         | NetError::FrameTooLarge { .. }
         | NetError::FrameOverBudget { .. }
-        | NetError::Bind { .. }
-        | NetError::Tls { source: TlsError::ClosedInHandshake | TlsError::ClosedAtOnce, .. } => {
-            Action::Fatal(Fault::Configuration)
-        }
+        | NetError::Bind { .. } => Action::Fatal(Fault::Configuration),
+        NetError::Tls { source, .. } if source.is_closed() => Action::Fatal(Fault::Configuration),
         NetError::Tls { .. } | NetError::Proxy { .. } if error.is_security() => {
             Action::Fatal(Fault::Configuration)
         }

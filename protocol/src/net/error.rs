@@ -74,7 +74,7 @@ pub enum NetError {
         proxy: Address,
         /// What it said.
         #[source]
-        source: Socks5Error,
+        source: Arc<Socks5Error>,
     },
     /// The connection cannot be encrypted as configured.
     #[error("no encrypted connection with {address}")]
@@ -83,7 +83,7 @@ pub enum NetError {
         address: Address,
         /// Why.
         #[source]
-        source: TlsError,
+        source: Arc<TlsError>,
     },
     /// Something else than Kafka answers.
     #[error("{address} does not speak Kafka: {spoke}")]
@@ -235,7 +235,7 @@ impl NetError {
     }
 
     pub(crate) fn tls(address: &Address, source: TlsError) -> Self {
-        Self::Tls { address: address.clone(), source }
+        Self::Tls { address: address.clone(), source: Arc::new(source) }
     }
 
     pub(crate) fn sasl(address: &Address, source: SaslError) -> Self {

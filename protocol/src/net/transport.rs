@@ -143,7 +143,7 @@ async fn reach(
         socks5::connect(&mut stream, proxy, address).await.map_err(|source| NetError::Proxy {
             address: address.clone(),
             proxy: proxy.address.clone(),
-            source,
+            source: Arc::new(source),
         })?;
     }
     Ok(stream)

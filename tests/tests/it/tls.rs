@@ -26,6 +26,7 @@ fn broker(version: Version, stores: &Stores) -> KafkaCluster {
             "listener.security.protocol.map",
             &format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocols}"),
         )
+        .with("connections.max.idle.ms", "3000")
         .with("ssl.keystore.location", &stores.path("broker.p12"))
         .with("ssl.keystore.type", "PKCS12")
         .with("ssl.keystore.password", STORE_PASSWORD)
@@ -215,8 +216,8 @@ fn new_certificates_while_running(
         ("keystore.password", STORE_PASSWORD),
     ];
     let flow = with(with(flow, "a", &ours), "b", &[("truststore.location", &trust)]);
-    // Idle connections are closed soon, so that there are new ones.
-    let flow = flow.with("a.connections.max.idle.ms", "2000").with("group.id", "live");
+    // What looks for topics is idle for longer than the brokers allow, so that it connects anew each time.
+    let flow = flow.with("refresh.topics.interval.seconds", "5").with("group.id", "live");
     oracle::create_topic(&old.bootstrap(), "live", 1, 1, &[]).unwrap();
     oracle::produce(&old.bootstrap(), "live", &["--records", "100"]).unwrap();
     let mirror = kmirror::start_run(&flow, &[]).unwrap();

@@ -160,10 +160,10 @@ fn utf16(password: &Secret) -> Zeroizing<Vec<u8>> {
 /// The key out of its encryption: salt, key xor digests that begin with the salt, digest of password and key.
 fn recover(protected: &[u8], password: &Secret) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
     let encrypted = encrypted_data(protected)?;
-    let damaged = KeystoreError::Damaged("its private key is cut off");
-    let (salt, rest) = encrypted.split_at_checked(SALT_BYTES).ok_or(damaged.clone())?;
-    let key_len = rest.len().checked_sub(DIGEST_BYTES).ok_or(damaged.clone())?;
-    let (hidden, check) = rest.split_at_checked(key_len).ok_or(damaged)?;
+    let damaged = || KeystoreError::Damaged("its private key is cut off");
+    let (salt, rest) = encrypted.split_at_checked(SALT_BYTES).ok_or_else(damaged)?;
+    let key_len = rest.len().checked_sub(DIGEST_BYTES).ok_or_else(damaged)?;
+    let (hidden, check) = rest.split_at_checked(key_len).ok_or_else(damaged)?;
     let password = utf16(password);
     let mut digest = Zeroizing::new(salt.to_vec());
     let mut key = Zeroizing::new(Vec::with_capacity(key_len));

@@ -27,7 +27,7 @@ fn certificate(pem_bytes: &[u8]) -> Vec<u8> {
 /// The key is one that rustls can use, and the chain begins with the client's certificate.
 fn is_the_client(identity: Identity) {
     assert_eq!(identity.chain[0], certificate(fixture!("client.pem")));
-    assert!(!format!("{identity:?}").contains("48, 130"), "no key in debug output");
+    assert_eq!(format!("{:?}", identity.key).matches("[hidden]").count(), 1);
     any_supported_type(&identity.key.into()).unwrap();
 }
 
@@ -154,7 +154,7 @@ fn what_would_take_minutes_is_refused() {
         pem::decrypt(&info.to_der().unwrap(), &Secret::new("key-secret")).unwrap_err()
     };
     assert_eq!(hashed(1), KeystoreError::WrongKeyPassword);
-    assert!(matches!(hashed(2_000_000_000), KeystoreError::Unsupported(_)));
+    assert!(matches!(hashed(100_000_000), KeystoreError::Unsupported(_)));
 }
 
 #[test]

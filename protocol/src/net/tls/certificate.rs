@@ -20,6 +20,8 @@ pub(super) struct Certificate {
     /// Until then, in seconds since 1970.
     pub(super) not_after: i64,
     pub(super) names: Names,
+    /// The key with its algorithm (DER of SubjectPublicKeyInfo).
+    pub(super) public_key: Vec<u8>,
 }
 
 /// Whom a certificate is for.
@@ -40,6 +42,7 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             names: Names::of(&parsed),
+            public_key: parsed.public_key().raw.to_vec(),
         })
     }
 }

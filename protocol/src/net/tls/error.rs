@@ -94,7 +94,7 @@ pub enum TlsError {
     /// Nobody that we trust has signed the broker's certificate.
     #[error(
         "the certificate of {subject} was issued by {issuer}, who is not trusted by {trusted}; import the issuer's \
-         certificate there (ssl.truststore.location)"
+         certificate there"
     )]
     UnknownIssuer {
         /// Whose.
@@ -225,6 +225,11 @@ fn hint(purpose: Purpose, error: &KeystoreError) -> String {
 }
 
 impl TlsError {
+    /// Whether the other side closed before anything was said. At a start that is a listener of another kind.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::ClosedInHandshake | Self::ClosedAtOnce)
+    }
+
     /// Whether configuration or certificates have to change before it can work; else the network or a broker that
     /// stops can have been the cause.
     pub fn is_security(&self) -> bool {

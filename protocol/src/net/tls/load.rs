@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
@@ -68,8 +69,8 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Loaded, TlsError> {
     let identity = identity(store, settings)?;
     let own = || Holder::Own { alias: identity.alias.clone() };
     certificates.extend(identity.chain.iter().filter_map(|der| described(der, own())));
-    let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
-    let config = builder.with_client_auth_cert(chain, identity.key.into()).map_err(TlsError::Identity)?;
+    let own = certified(identity, builder.crypto_provider()).map_err(TlsError::Identity)?;
+    let config = builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     let exposed = file_of(store).filter(|file| is_exposed(file)).map(Path::to_path_buf);
     Ok(Loaded {
         config: Arc::new(config),
@@ -122,6 +123,18 @@ fn identity(store: &Store, settings: &TlsSettings) -> Result<Identity, TlsError>
             keystore::inline_identity(certificates, key, key_password.or(password)).map_err(unusable)
         }
     }
+}
+
+/// The key with its certificates, as rustls shows them. rustls itself would not take a certificate of version 1.
+pub(super) fn certified(identity: Identity, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
+    let key = provider.key_provider.load_private_key(identity.key.into())?;
+    let leaf = identity.chain.first().ok_or(Error::NoCertificatesPresented)?;
+    let theirs =
+        Certificate::read(leaf).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?.public_key;
+    if key.public_key().is_some_and(|ours| ours.as_ref() != theirs) {
+        return Err(InconsistentKeys::KeyMismatch.into());
+    }
+    Ok(CertifiedKey::new(identity.chain.into_iter().map(CertificateDer::from).collect(), key))
 }
 
 fn described(der: &[u8], holder: Holder) -> Option<CertificateInfo> {

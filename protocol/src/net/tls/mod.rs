@@ -96,6 +96,12 @@ pub struct Tls {
     loading: tokio::sync::Mutex<()>,
 }
 
+/// What came of reading the stores.
+struct Attempt {
+    stamps: Vec<Option<Stamp>>,
+    result: Result<Loaded, TlsError>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     loaded: Option<Loaded>,
@@ -190,46 +196,34 @@ impl Tls {
             // Looked at before they are read: what changes meanwhile is seen the next time.
             let stamps = load::stamps(&settings);
             let changed = is_first || stamps != known;
-            changed.then(|| (stamps, load::load(&settings)))
+            changed.then(|| Attempt { stamps, result: load::load(&settings) })
         });
         let outcome = match timeout(LOAD_TIMEOUT, work).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Some((Vec::new(), Err(self.too_slow()))),
+            Ok(Err(_)) | Err(_) => Some(Attempt { stamps: Vec::new(), result: Err(self.too_slow()) }),
         };
         self.take_over(outcome, before)
     }
 
-    /// Decides what counts from now on.
-    fn take_over(
-        &self,
-        outcome: Option<(Vec<Option<Stamp>>, Result<Loaded, TlsError>)>,
-        before: Option<Loaded>,
-    ) -> Result<Loaded, TlsError> {
-        match (outcome, before) {
+    /// Decides what counts from now on: what was read, or what was there before.
+    fn take_over(&self, attempt: Option<Attempt>, before: Option<Loaded>) -> Result<Loaded, TlsError> {
+        match (attempt, before) {
             (None, Some(before)) => Ok(before),
             (None, None) => Err(self.too_slow()),
-            (Some((stamps, Ok(loaded))), before) => {
-                for file in &loaded.exposed {
-                    if !before.as_ref().is_some_and(|before| before.exposed.contains(file)) {
-                        let file = file.display();
-                        warn!(%file, "every user of this host can read the private key in ssl.keystore.location; chmod o-r");
-                    }
-                }
-                if before.is_some() {
-                    info!("the stores of ssl.truststore.location and ssl.keystore.location were read anew");
-                }
-                let mut state = self.lock();
-                state.stamps = stamps;
-                state.loaded = Some(loaded.clone());
-                Ok(loaded)
-            }
-            (Some((stamps, Err(error))), Some(before)) => {
+            (Some(Attempt { result: Err(error), .. }), None) => Err(error),
+            (Some(Attempt { stamps, result: Err(error) }), Some(before)) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 warn!(%error, cause, "a store has changed and cannot be used; the one read before is used on");
                 self.lock().stamps = stamps;
                 Ok(before)
             }
-            (Some((_, Err(error))), None) => Err(error),
+            (Some(Attempt { stamps, result: Ok(loaded) }), before) => {
+                tell(&loaded, before.as_ref());
+                let mut state = self.lock();
+                state.stamps = stamps;
+                state.loaded = Some(loaded.clone());
+                Ok(loaded)
+            }
         }
     }
 
@@ -238,5 +232,17 @@ impl Tls {
             place: "ssl.truststore.location or ssl.keystore.location".to_owned(),
             after: LOAD_TIMEOUT,
         }
+    }
+}
+
+/// Says what is new about what was loaded.
+fn tell(loaded: &Loaded, before: Option<&Loaded>) {
+    let known = |file| before.is_some_and(|before| before.exposed.contains(file));
+    for file in loaded.exposed.iter().filter(|file| !known(file)) {
+        let file = file.display();
+        warn!(%file, "every user of this host can read the private key in ssl.keystore.location; chmod o-r");
+    }
+    if before.is_some() {
+        info!("the stores of ssl.truststore.location and ssl.keystore.location were read anew");
     }
 }

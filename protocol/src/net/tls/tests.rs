@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -46,8 +47,8 @@ pub(crate) const PLAIN: Side =
 pub(crate) fn acceptor(side: &Side) -> TlsAcceptor {
     let bytes = std::fs::read(fixture(side.certificate)).unwrap();
     let identity = keystore::identity(&bytes, None, None).unwrap();
-    let chain = identity.chain.into_iter().map(CertificateDer::from).collect();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let own = load::certified(identity, &provider).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_protocol_versions(side.versions).unwrap();
     let builder = if side.asks {
@@ -60,7 +61,7 @@ pub(crate) fn acceptor(side: &Side) -> TlsAcceptor {
     } else {
         builder.with_no_client_auth()
     };
-    TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, identity.key.into()).unwrap()))
+    TlsAcceptor::from(Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)))))
 }
 
 /// A server that answers "hello" when it has read something; its port.
@@ -183,6 +184,9 @@ async fn brokers_that_ask_who_we_are_get_an_answer() {
             let ours = TlsSettings { identity: store(name, password), ..trusting("ca.pem") };
             attempt(ours, "localhost", side()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         }
+        let foreign = TlsSettings { identity: store("mismatch.pem", None), ..trusting("ca.pem") };
+        let error = attempt(foreign, "localhost", side()).await.unwrap_err();
+        assert!(matches!(error, TlsError::Identity(_)), "{error}");
         let wrong = TlsSettings { identity: store("self-signed.pem", None), ..trusting("ca.pem") };
         let refused = attempt(wrong, "localhost", side()).await.unwrap_err();
         assert!(matches!(refused, TlsError::ClientCertificateRejected { .. }), "{refused}");

@@ -82,11 +82,11 @@ async fn what_a_proxy_refuses_is_told() {
         other => panic!("{other:?}"),
     };
     let none = Connection::open(&broker, &through(&guarded, None), None).await.unwrap_err();
-    assert!(matches!(said(none), Socks5Error::LoginRequired));
+    assert!(matches!(*said(none), Socks5Error::LoginRequired));
     let wrong =
         Connection::open(&broker, &through(&guarded, Some(("user", "word"))), None).await.unwrap_err();
     assert!(wrong.is_security());
-    assert!(matches!(said(wrong), Socks5Error::LoginRefused));
+    assert!(matches!(*said(wrong), Socks5Error::LoginRefused));
     let refusing = proxy(&server, false, 5).await;
     let refused = Connection::open(&broker, &through(&refusing, None), None).await.unwrap_err();
     assert!(!refused.is_security());
