@@ -33,6 +33,9 @@ impl ScramHash {
     }
 }
 
+/// Bytes that are wiped when they are dropped.
+type Bytes = Zeroizing<Vec<u8>>;
+
 /// One exchange.
 pub(in crate::net) struct Scram {
     hash: ScramHash,
@@ -157,7 +160,7 @@ fn proofs<D: Digest + BlockSizeUser + Clone + Sync>(
     password: &[u8],
     server: &ServerFirst<'_>,
     transcript: &str,
-) -> Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
+) -> Option<(Bytes, Bytes)> {
     let mut salted = Zeroizing::new(vec![0; <D as Digest>::output_size()]);
     pbkdf2::pbkdf2::<SimpleHmac<D>>(password, &server.salt, server.iterations, &mut salted).ok()?;
     let client_key = mac::<D>(&salted, b"Client Key")?;

@@ -77,7 +77,8 @@ fn milliseconds(seconds: f64) -> Option<i64> {
     const LAST: f64 = 253_402_300_799.0;
     let whole = (0.0..=LAST).contains(&seconds);
     #[expect(clippy::cast_possible_truncation, reason = "it is within the bounds of the type by far")]
-    whole.then(|| (seconds * 1000.0) as i64)
+    let ms = (seconds * 1000.0) as i64;
+    whole.then_some(ms)
 }
 
 fn seconds(ms: i64) -> Value {
