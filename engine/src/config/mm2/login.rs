@@ -124,7 +124,12 @@ struct Found {
 impl Reader<'_> {
     /// As whom a client connects; none where that is wrong.
     pub(super) fn sasl(&mut self, owner: Owner<'_>) -> Option<SaslSettings> {
-        let mechanism = self.choice(&owner.places(&keys::SASL_MECHANISM), &keys::SASL_MECHANISM);
+        let places = owner.places(&keys::SASL_MECHANISM);
+        let written = self.text(&places, &keys::SASL_MECHANISM);
+        let mechanism = self.choice(&places, &keys::SASL_MECHANISM);
+        if written.value != mechanism.value {
+            return None;
+        }
         let found = self.find_login(owner, &mechanism)?;
         let known = self.known_module(&mechanism, &found)?;
         let login = Login { module: &found.module, name: known.name, origin: found.origin };

@@ -56,6 +56,10 @@ pub fn read(text: &str, file_name: &str, args: &PlanArgs) -> Result<Plan, Config
     }
     let file: Arc<str> = Arc::from(file_name);
     let loaded = load(text, &file, &args.surroundings);
+    // Without these values everything else would seem wrong, too.
+    if loaded.errors.iter().any(|error| matches!(error.problem, Problem::Provider(_))) {
+        return Err(ConfigErrors { errors: loaded.errors, findings: loaded.findings });
+    }
     let mut reader = Reader {
         settings: &loaded.settings,
         surroundings: &args.surroundings,
@@ -267,7 +271,7 @@ impl Reader<'_> {
         Reader {
             settings: self.settings,
             surroundings: self.surroundings,
-            secured: Secured::default(),
+            secured: self.secured.clone(),
             errors: Vec::new(),
             findings: Vec::new(),
         }

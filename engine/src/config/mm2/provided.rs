@@ -59,11 +59,9 @@ pub(super) fn hide(settings: &Settings, errors: &mut [ConfigError], findings: &m
         }
         for finding in findings.iter_mut().filter(|finding| finding.origin.as_ref() == Some(&setting.origin))
         {
-            let may_quote = matches!(
-                finding.notice,
-                Notice::MatchesNothing { .. } | Notice::QuotedPattern | Notice::HeldToBudget { .. }
-            );
-            if may_quote {
+            let never_quotes =
+                matches!(finding.notice, Notice::UnknownKey | Notice::Ignored { .. } | Notice::Security(_));
+            if !never_quotes && quotes(finding.to_string()) {
                 finding.notice = Notice::OddSupply { variables: variables() };
                 finding.hint = None;
             }

@@ -15,7 +15,7 @@ use crate::config::security_problem::{LoginProblem, SecurityNotice};
 use crate::plan::{ClusterAlias, Plan};
 
 /// How the clients read so far are secured.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Secured(Vec<(ClusterAlias, Security)>);
 
 impl Secured {

@@ -86,6 +86,7 @@ impl Reader<'_> {
             self.notice(error.origin.clone(), Notice::NoHeartbeats { cluster, why }, error.hint.clone());
             return None;
         }
+        self.secured = aside.secured;
         let (source, target) = (pair.source.clone(), pair.target.clone());
         Some(HeartbeatPlan {
             source,
