@@ -50,7 +50,7 @@ fn a_report_in_text() {
     let text = text_of(&report);
     for line in [
         "cluster A  a:1  PLAINTEXT  cluster id ida, 3 brokers, 4 topics",
-        "cluster B  b:1  cluster id idb, 3 brokers, 1 topic",
+        "cluster B  b:1  PLAINTEXT  cluster id idb, 3 brokers, 1 topic",
         "  topics    orders, users (mm2.properties:5, A->B.topics)",
         "  named     A.<topic>",
         "  progress  mm2-offsets.A.internal on B",
@@ -106,7 +106,7 @@ fn a_cluster_that_does_not_answer() {
     let silent = || Err("connection refused".to_owned());
     let without_target = report("f".into(), &plan, answers(seen("ida", &[("orders", 1)]), silent()));
     let text = text_of(&without_target);
-    assert!(text.contains("cluster B  b:1  did not answer: connection refused"), "{text}");
+    assert!(text.contains("cluster B  b:1  PLAINTEXT  did not answer: connection refused"), "{text}");
     assert!(text.contains("orders  ->  A.orders  1 partition\n"), "{text}");
     assert_eq!(exit(&without_target), Exit::StartFailed);
     let without_source = report("f".into(), &plan, answers(silent(), seen("idb", &[])));

@@ -40,10 +40,9 @@ impl JavaOptions {
                     self.login_config = Some(path(value.strip_prefix('=').unwrap_or(value)));
                 }
                 "java.security.krb5.conf" => self.krb5_conf = Some(path(value)),
+                _ if self.unheeded.iter().any(|known| known == name) => {}
                 _ if UNHEEDED.iter().any(|known| name.starts_with(known)) => {
-                    if !self.unheeded.iter().any(|known| known == name) {
-                        self.unheeded.push(name.to_owned());
-                    }
+                    self.unheeded.push(name.to_owned());
                 }
                 _ => {}
             }

@@ -144,7 +144,7 @@ fn no_login_is_shown_however_wrong_it_is() {
         format!("{PLAIN} {MARK};"),
         format!("{PLAIN} username=u password={MARK};"),
         format!("{MARK} required;"),
-        format!("{MARK}"),
+        MARK.to_owned(),
         format!("{PLAIN} required passwort={MARK};"),
         format!(
             "org.apache.kafka.common.security.scram.ScramLoginModule required username=u password={MARK};"
