@@ -59,12 +59,6 @@ pub enum LoginProblem {
     /// Two places that say different things.
     #[error("`serviceName` of the login and `sasl.kerberos.service.name` say different things")]
     ServiceNames,
-    /// A mechanism that there is no way to log in with yet.
-    #[error("the mechanism {mechanism} is not supported by this version")]
-    Unsupported {
-        /// The mechanism.
-        mechanism: String,
-    },
     /// Options that exclude one another.
     #[error("{0}")]
     Contradiction(&'static str),

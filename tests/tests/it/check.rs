@@ -79,6 +79,7 @@ fn every_right_that_is_missing_is_told() {
     allow(&source, "TOPIC", "locked", &["READ", "DESCRIBE_CONFIGS"]);
     allow(&source, "TOPIC", "__consumer_offsets", &["READ"]);
     allow(&source, "CLUSTER", "kafka-cluster", &["DESCRIBE"]);
+    allow(&source, "TOPIC", "mm2-offset-syncs.dst.internal", &["READ", "WRITE", "CREATE"]);
     allow(&target, "CLUSTER", "kafka-cluster", &["DESCRIBE", "ALTER", "CREATE"]);
     allow(&target, "GROUP", "src-mm2", &["READ"]);
     for topic in ["src.*", "mm2-*"] {

@@ -130,6 +130,7 @@ fn flows(ways: &[(&str, [Login; 2])], clusters: [&KafkaCluster; 2]) -> Propertie
         ways.iter().flat_map(|(name, _)| [format!("{name}-src"), format!("{name}-dst")]).collect();
     let mut properties = Properties::of(&format!("clusters = {}\n", aliases.join(", ")))
         .with("replication.factor", "1")
+        .with("offset.storage.replication.factor", "1")
         .with("offset-syncs.topic.replication.factor", "1")
         .with("checkpoints.topic.replication.factor", "1")
         .with("emit.heartbeats.enabled", "false")

@@ -1,7 +1,7 @@
 //! As whom a client connects: mechanism and login module, which have to fit together.
 
 use kmirror_protocol::Secret;
-use kmirror_protocol::net::sasl::{SaslSettings, ScramHash};
+use kmirror_protocol::net::sasl::{AwsSettings, SaslSettings, ScramHash};
 
 use super::client::Owner;
 use super::reader::{Reader, Sourced};
@@ -143,15 +143,21 @@ impl Reader<'_> {
             "GSSAPI" => self.kerberos(owner, &login).map(SaslSettings::Gssapi),
             "SCRAM-SHA-256" => self.scram(&login, ScramHash::Sha256),
             "SCRAM-SHA-512" => self.scram(&login, ScramHash::Sha512),
-            _ => self.aws(&mechanism),
+            _ => self.aws(&login),
         }
     }
 
-    fn aws(&mut self, mechanism: &Sourced<String>) -> Option<SaslSettings> {
-        let problem = LoginProblem::Unsupported { mechanism: mechanism.value.clone() };
-        let hint = "use SASL/SCRAM or mutual TLS with MSK".to_owned();
-        self.error(Some(mechanism.origin.clone()), problem.into(), Some(hint));
-        None
+    /// No role is assumed: that would be a question to AWS's token service.
+    fn aws(&mut self, login: &Login<'_>) -> Option<SaslSettings> {
+        for option in ["awsRoleArn", "awsRoleAccessKeyId", "awsRoleSecretAccessKey", "awsRoleSessionToken"] {
+            if login.text(option).is_some() {
+                let why = "no role is assumed; give credentials that have the rights themselves";
+                self.bad_option(login, option, why);
+                return None;
+            }
+        }
+        let profile = login.text("awsProfileName").map(ToOwned::to_owned);
+        Some(SaslSettings::AwsMskIam(AwsSettings { profile }))
     }
 
     /// The option goes before the file (Kafka class `JaasContext`).

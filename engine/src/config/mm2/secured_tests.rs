@@ -166,8 +166,8 @@ fn logins_that_are_wrong() {
         ("SCRAM-SHA-1", format!("{SCRAM} username=u password=p;"), "is not one of"),
         (
             "AWS_MSK_IAM",
-            "software.amazon.msk.auth.iam.IAMLoginModule required;".to_owned(),
-            "AWS_MSK_IAM is not supported",
+            "software.amazon.msk.auth.iam.IAMLoginModule required awsRoleArn=\"arn:x\";".to_owned(),
+            "no role is assumed",
         ),
         ("OAUTHBEARER", format!("{OAUTH};"), "says where tokens come from"),
         ("GSSAPI", format!("{KRB5};"), "neither a key tab"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::{Instant, sleep_until};
 
 use super::shared::Shared;
 use crate::net::error::NetError;
@@ -19,7 +20,7 @@ const MAX_ROUNDS: usize = 8;
 /// More than any mechanism says at once.
 const MAX_CHALLENGE_BYTES: usize = 64 << 10;
 
-/// Authenticates; how long the session lives, if it ends.
+/// Authenticates, not before a moment until which the connection may have to wait; how long the session lives, if it ends.
 ///
 /// # Errors
 /// [`NetError::Sasl`], and what breaks connections.
@@ -27,11 +28,13 @@ pub(super) async fn authenticate(
     shared: &Shared,
     sasl: &Sasl,
     version: i16,
+    not_before: Instant,
 ) -> Result<Option<Duration>, NetError> {
     let failed = |source| NetError::sasl(shared.address(), source);
     // What takes long, tokens and tickets, is got while others still use the connection.
     let mut exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
     let _alone = shared.alone().await?;
+    sleep_until(not_before).await;
     let mechanism = sasl.settings().mechanism();
     propose(shared, mechanism).await?;
     let lifetime = converse(shared, sasl, &mut exchange, version).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::authenticate::authenticate;
 use super::shared::{Closer, Shared};
@@ -18,7 +18,8 @@ use crate::wire::api::ApiKey;
 const RENEWED_FROM: f64 = 0.85;
 const RENEWED_UNTIL: f64 = 0.95;
 /// A broker takes who authenticates again within a second for a confused one
-/// (`SaslServerAuthenticator`, `KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
+/// (`SaslServerAuthenticator`, `KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`). Where a session ends sooner, with a
+/// token that has not long to live, nothing is asked meanwhile: the broker would hang up.
 const SHORTEST: Duration = Duration::from_millis(1100);
 /// Longer than any connection lives; timers have an end.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -36,7 +37,7 @@ pub(super) async fn begin(
     let shared = closer.shared();
     let too_old = || NetError::sasl(shared.address(), SaslError::TooOld);
     let version = *versions.get(&ApiKey::SaslAuthenticate).ok_or_else(too_old)?;
-    let lifetime = authenticate(shared, &sasl, version).await?;
+    let lifetime = authenticate(shared, &sasl, version, Instant::now()).await?;
     if let Some(lifetime) = lifetime {
         let session = Session { shared: Arc::clone(shared), sasl, version, options: options.clone() };
         closer.keep_session(tokio::spawn(session.run(lifetime)).abort_handle());
@@ -55,6 +56,7 @@ struct Session {
 impl Session {
     async fn run(mut self, mut lifetime: Duration) {
         loop {
+            let not_before = Instant::now() + SHORTEST;
             sleep(until_renewal(lifetime, random::share())).await;
             // Renewing would make it look busy for ever.
             if self.options.idle_close.is_some_and(|idle| self.shared.is_idle_for(idle))
@@ -62,7 +64,7 @@ impl Session {
             {
                 return;
             }
-            match self.renew().await {
+            match self.renew(not_before).await {
                 Ok(Some(next)) => lifetime = next,
                 Ok(None) => return,
                 Err(error) => return self.shared.break_with(error),
@@ -72,20 +74,20 @@ impl Session {
 
     /// Authenticates anew, with what is configured now. As somebody else that is not possible: then the connection ends,
     /// and the next one is theirs.
-    async fn renew(&mut self) -> Result<Option<Duration>, NetError> {
+    async fn renew(&mut self, not_before: Instant) -> Result<Option<Duration>, NetError> {
         let sasl = self.options.security.sasl();
         let same = |new: &Arc<Sasl>| new.settings().is_same_user(self.sasl.settings());
         let closed = || NetError::ClosedHere { address: self.shared.address().clone() };
         let sasl = sasl.filter(same).ok_or_else(closed)?;
         self.sasl = sasl;
-        authenticate(&self.shared, &self.sasl, self.version).await
+        authenticate(&self.shared, &self.sasl, self.version, not_before).await
     }
 }
 
 /// How long after it began a session is renewed. `dice` is from 0 to 1.
 fn until_renewal(lifetime: Duration, dice: f64) -> Duration {
     let share = RENEWED_FROM + (RENEWED_UNTIL - RENEWED_FROM) * dice.clamp(0.0, 1.0);
-    lifetime.min(LONGEST).mul_f64(share).max(SHORTEST)
+    lifetime.min(LONGEST).mul_f64(share)
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(until_renewal(hour, 0.0), Duration::from_secs(3060));
         assert_eq!(until_renewal(hour, 1.0), Duration::from_secs(3420));
-        assert_eq!(until_renewal(Duration::from_millis(10), 0.5), SHORTEST);
+        assert_eq!(until_renewal(Duration::from_secs(1), 0.5), Duration::from_millis(900));
         assert!(until_renewal(Duration::MAX, 1.0) < LONGEST);
     }
 }
