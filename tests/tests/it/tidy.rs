@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use kmirror_tests::cache::repository;
+use kmirror_tests::process::run;
 
 /// Files below these paths are pure: no runtime, no clock. Besides them, any file of the protocol or the engine
 /// whose head says "Pure".
@@ -127,5 +129,43 @@ fn nothing_is_left_to_do_without_an_issue() {
             }
         }
     }
+    no_findings(&findings);
+}
+
+/// Licences that go with Apache-2.0 in one binary.
+const LICENCES: [&str; 9] = [
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unlicense",
+    "Unicode-3.0",
+    "CDLA-Permissive-2.0",
+];
+
+#[test]
+fn dependencies_come_from_the_registry_with_licences_that_fit() {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(repository()).args(["metadata", "--format-version", "1", "--locked"]);
+    let metadata: serde_json::Value = serde_json::from_str(&run(&mut cargo).unwrap()).unwrap();
+    let fits = |alternative: &str| {
+        let parts = alternative.split(" AND ").map(|part| part.trim_matches(['(', ')', ' ']));
+        parts.into_iter().all(|licence| LICENCES.contains(&licence))
+    };
+    let mut findings = Vec::new();
+    let packages = metadata["packages"].as_array().unwrap();
+    for package in packages.iter().filter(|package| !package["source"].is_null()) {
+        let (name, source) = (&package["name"], package["source"].as_str().unwrap());
+        if source != "registry+https://github.com/rust-lang/crates.io-index" {
+            findings.push(format!("{name} comes from {source}"));
+        }
+        let licence = package["license"].as_str().unwrap_or_default();
+        if !licence.split(" OR ").flat_map(|part| part.split('/')).any(fits) {
+            findings.push(format!("{name} has the licence '{licence}'"));
+        }
+    }
+    assert!(packages.len() > 100, "only {} packages", packages.len());
     no_findings(&findings);
 }

@@ -155,6 +155,19 @@ impl SaslSettings {
     }
 }
 
+/// Hears each line as a broker's message in each mechanism, and all of it as a token. For fuzzing.
+#[doc(hidden)]
+pub fn hear_everything(bytes: &[u8]) {
+    let password = Secret::new("pencil");
+    let mut scram = scram::Scram::new(ScramHash::Sha256, "user", &password, false, "nonce".to_owned());
+    let mut bearer = oauthbearer::OAuthBearer::new(&Secret::new("a.b.c"), &[]).ok();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let _ = scram.next(line);
+        let _ = bearer.as_mut().map(|bearer| bearer.next(line));
+    }
+    oauth::read_as_token(&String::from_utf8_lossy(bytes));
+}
+
 /// SASL at work: the settings and what they brought, tokens and tickets.
 #[derive(Debug)]
 pub struct Sasl {

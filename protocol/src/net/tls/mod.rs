@@ -32,6 +32,9 @@ pub(crate) use stream::TlsStream;
 use certificate::Certificate;
 use load::{Loaded, Stamp};
 
+use crate::net::keystore;
+use crate::secret::Secret;
+
 /// How often at most files are looked at for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long opening the stores may take: what a store is encrypted with can be made to take for ever.
@@ -85,6 +88,13 @@ impl fmt::Display for Holder {
             Self::Peer { host } => write!(f, "shown by {host}"),
         }
     }
+}
+
+/// Reads the bytes as a store of each kind; whether they are one. For fuzzing.
+#[doc(hidden)]
+pub fn read_as_store(bytes: &[u8]) -> bool {
+    let password = Secret::new("changeit");
+    keystore::trusted(bytes, None).is_ok() | keystore::identity(bytes, Some(&password), None).is_ok()
 }
 
 /// TLS at work: the settings and what was loaded for them.

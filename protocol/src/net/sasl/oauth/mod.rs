@@ -220,3 +220,8 @@ fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// Reads the text as a token; whether it is one. For fuzzing.
+pub(super) fn read_as_token(text: &str) -> bool {
+    jwt::Token::parse(text).is_ok()
+}
