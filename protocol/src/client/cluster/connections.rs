@@ -15,6 +15,9 @@ use crate::net::{Address, Connection, ConnectionOptions};
 /// must not be asked in a tight loop.
 const STEADY_AFTER: Duration = Duration::from_secs(5);
 
+/// The pause after a failure that is about certificates or logins: at some brokers users are locked out who fail often.
+const DENIED_PAUSE: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(super) struct Slot {
     connection: Option<Connection>,
@@ -83,6 +86,9 @@ pub(super) async fn open(
         }
         Err(source) => {
             slot.failed();
+            if source.is_security() {
+                slot.not_before = slot.not_before.max(Instant::now() + DENIED_PAUSE);
+            }
             tracing::debug!(cluster = %inner.options.alias, %node, error = %source, "cannot connect");
             Err(inner.broker_error(node, source))
         }

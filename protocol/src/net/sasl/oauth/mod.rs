@@ -223,5 +223,5 @@ fn now_ms() -> i64 {
 
 /// Reads the text as a token; whether it is one. For fuzzing.
 pub(super) fn read_as_token(text: &str) -> bool {
-    jwt::Token::parse(text).is_ok()
+    Token::parse(text).is_ok()
 }
