@@ -33,6 +33,8 @@ pub enum Kind {
     VeryFarTarget,
     /// 100 ms each way to the source.
     VeryFarSource,
+    /// Copying everything, both clusters through TLS.
+    Tls,
     /// How long a record takes from producer to consumer at 200 records a second.
     Latency,
 }
@@ -91,7 +93,7 @@ const GZIP: DataSet = DataSet { topic: "gzip", records: 500_000, codec: "gzip", 
 const FEW: DataSet = DataSet { topic: "few", records: 800, producer: &["linger.ms=5"], ..BATCHES_16K };
 
 /// Every case there is.
-pub const CASES: [Case; 13] = [
+pub const CASES: [Case; 15] = [
     Case {
         name: "lz4",
         about: "2,000,000 records of 1 KB in lz4 batches of up to 256 KB, 8 partitions",
@@ -167,6 +169,20 @@ pub const CASES: [Case; 13] = [
         about: "as 16k, the target behind 25 ms each way",
         kind: Kind::FarTarget,
         data: BATCHES_16K,
+        target_codec: None,
+    },
+    Case {
+        name: "tls-lz4",
+        about: "as lz4, both clusters through TLS 1.3",
+        kind: Kind::Tls,
+        data: BIG_LZ4,
+        target_codec: None,
+    },
+    Case {
+        name: "tls-raw",
+        about: "as raw, both clusters through TLS 1.3",
+        kind: Kind::Tls,
+        data: BIG_RAW,
         target_codec: None,
     },
     Case {

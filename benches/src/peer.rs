@@ -52,6 +52,12 @@ impl Peer {
         matches!(self, Self::Kmirror | Self::MirrorMaker2)
     }
 
+    /// True when it is set up here to come through TLS.
+    #[must_use]
+    pub fn encrypts(self) -> bool {
+        matches!(self, Self::Kmirror | Self::MirrorMaker2 | Self::Relay)
+    }
+
     /// The topic it copies `topic` to, in run number `run`.
     #[must_use]
     pub fn target_topic(self, topic: &str, run: u32) -> String {
@@ -126,6 +132,8 @@ pub struct Job<'a> {
     pub codec: &'a str,
     /// Records after which to end; 0 for never.
     pub records: u64,
+    /// The authority's certificate, where the clusters are to be reached through TLS.
+    pub trust: Option<String>,
     /// Number of the run.
     pub run: u32,
 }
@@ -164,7 +172,14 @@ fn flow(peer: Peer, job: &Job<'_>) -> String {
     let alias = peer.source_alias(job.run);
     let properties =
         kmirror::Properties::plain_flow((&alias, &job.source), ("target", &job.target), job.topic);
-    properties.text().to_owned()
+    let Some(trust) = &job.trust else { return properties.text().to_owned() };
+    let encrypted = |properties: kmirror::Properties, alias: &str| {
+        properties
+            .with(&format!("{alias}.security.protocol"), "SSL")
+            .with(&format!("{alias}.ssl.truststore.type"), "PEM")
+            .with(&format!("{alias}.ssl.truststore.location"), trust)
+    };
+    encrypted(encrypted(properties, &alias), "target").text().to_owned()
 }
 
 fn tuned(flow: &str, peer: Peer, job: &Job<'_>) -> String {

@@ -11,6 +11,7 @@ use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::oracle;
 use kmirror_tests::process::{Process, run};
 use kmirror_tests::proxy::{Link, Proxy};
+use kmirror_tests::stores::{STORE_PASSWORD, Stores};
 
 use crate::case::{Case, DataSet, Kind, PARTITIONS};
 use crate::floor;
@@ -33,12 +34,31 @@ const COMPACTED: &[&str] = &[
 /// Pause between runs: what a run left to the brokers is not to count for the next.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// The options with an encrypted listener beside those of [`Options::behind_proxy`].
+fn encrypted(options: Options, stores: &Stores) -> Options {
+    let ours = "127.0.0.1:{port.TLS}";
+    let mut options = options
+        .with("ssl.keystore.location", &stores.path("broker.p12"))
+        .with("ssl.keystore.type", "PKCS12")
+        .with("ssl.keystore.password", STORE_PASSWORD);
+    for (key, value) in &mut options.properties {
+        match key.as_str() {
+            "listeners" | "advertised.listeners" => value.push_str(&format!(",TLS://{ours}")),
+            "listener.security.protocol.map" => value.push_str(",TLS:SSL"),
+            _ => {}
+        }
+    }
+    options
+}
+
 /// The clusters.
 pub struct Session {
     source: KafkaCluster,
     target: KafkaCluster,
     to_source: Vec<Proxy>,
     to_target: Vec<Proxy>,
+    /// The certificates of the brokers' encrypted listeners.
+    stores: Stores,
     /// The data sets on the source, with the records there are to copy.
     loaded: BTreeMap<&'static str, u64>,
     run: u32,
@@ -48,11 +68,13 @@ impl Session {
     /// Starts both clusters.
     pub fn start(version: Version) -> Result<Self> {
         eprintln!("starting two clusters of Kafka {}", version.name());
-        let source = KafkaCluster::start(version, Options::bench().behind_proxy())?;
-        let target = KafkaCluster::start(version, Options::bench().behind_proxy())?;
+        let stores = Stores::make()?;
+        let options = encrypted(Options::bench().behind_proxy(), &stores);
+        let source = KafkaCluster::start(version, options.clone())?;
+        let target = KafkaCluster::start(version, options)?;
         let to_source = source.proxies(Link::default())?;
         let to_target = target.proxies(Link::default())?;
-        Ok(Self { source, target, to_source, to_target, loaded: BTreeMap::new(), run: 0 })
+        Ok(Self { source, target, to_source, to_target, stores, loaded: BTreeMap::new(), run: 0 })
     }
 
     /// Loads a data set, once, and returns its size in the source's logs.
@@ -108,7 +130,8 @@ impl Session {
     pub fn copy(&mut self, peer: Peer, programs: &Programs, case: &Case) -> Result<Measure> {
         let bytes = self.load(&case.data)?;
         if peer == Peer::Relay {
-            return floor::run(bytes, RUN_LIMIT);
+            let stores = Some(&self.stores).filter(|_| case.kind == Kind::Tls);
+            return floor::run(bytes, RUN_LIMIT, stores);
         }
         self.run += 1;
         let job = self.job(case, self.loaded.get(case.data.topic).copied().unwrap_or(0));
@@ -129,10 +152,13 @@ impl Session {
             Kind::FarTarget => (None, Some(FAR_DELAY)),
             Kind::VeryFarTarget => (None, Some(VERY_FAR_DELAY)),
             Kind::VeryFarSource => (Some(VERY_FAR_DELAY), None),
-            Kind::Bulk | Kind::Latency => (None, None),
+            Kind::Bulk | Kind::Tls | Kind::Latency => (None, None),
         };
+        let is_encrypted = case.kind == Kind::Tls;
         let bootstrap = |cluster: &KafkaCluster, links: &[Proxy], delay: Option<Duration>| {
-            let Some(delay) = delay else { return cluster.bootstrap() };
+            let Some(delay) = delay else {
+                return if is_encrypted { cluster.bootstrap_of("TLS") } else { cluster.bootstrap() };
+            };
             links.iter().for_each(|link| link.set(Link { delay, ..Link::default() }));
             cluster.bootstrap_of("FAR_PROXY")
         };
@@ -142,6 +168,7 @@ impl Session {
             topic: case.data.topic,
             codec: case.target_codec.unwrap_or(case.data.codec),
             records,
+            trust: is_encrypted.then(|| self.stores.path("ca.pem")),
             run: self.run,
         }
     }

@@ -47,11 +47,12 @@ struct Options {
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, command, source, target] = arguments.as_slice()
+    if let [_, command, source, target, trust @ ..] = arguments.as_slice()
         && command == floor::RELAY_COMMAND
     {
         let (source, target): (SocketAddr, SocketAddr) = (source.parse()?, target.parse()?);
-        return floor::relay(source, target).map(|()| ExitCode::SUCCESS);
+        let trust = trust.first().map(String::as_str);
+        return floor::relay(source, target, trust).map(|()| ExitCode::SUCCESS);
     }
     compare(&Options::parse())
 }
@@ -77,6 +78,10 @@ fn compare(options: &Options) -> Result<ExitCode> {
     for case in cases {
         let (table, complete) = match case.kind {
             Kind::Latency => latency(&mut session, &peers, &programs, &case, options)?,
+            Kind::Tls => {
+                let able: Vec<Peer> = peers.iter().copied().filter(|peer| peer.encrypts()).collect();
+                copies(&mut session, &able, &programs, &case, options.runs)?
+            }
             Kind::Bulk | Kind::FarTarget | Kind::VeryFarTarget | Kind::VeryFarSource => {
                 copies(&mut session, &peers, &programs, &case, options.runs)?
             }

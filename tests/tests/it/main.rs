@@ -37,6 +37,7 @@ mod refusals;
 mod refused;
 mod restarts;
 mod rights;
+mod rotation;
 mod sasl;
 mod secrets;
 mod share;

@@ -24,11 +24,11 @@ const SECRETS: [&str; 4] = [ALICE.1, BOB.1, CLIENT.1, "gu3ssed"];
 const NOT_LET_IN: i32 = 3;
 
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
-const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+pub(crate) const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
 const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
 
 /// One broker with an open listener for the oracles, one for passwords and unsigned tokens, and one for signed tokens.
-fn secured(version: Version) -> KafkaCluster {
+pub(crate) fn secured(version: Version) -> KafkaCluster {
     let keys = scratch("keys").unwrap().join("keys.json");
     fs::write(&keys, TokenEndpoint::keys()).unwrap();
     let url = format!("file:{}", keys.display());

@@ -1,7 +1,7 @@
 //! What a certificate says of itself, and whom it is for. Pure; proves nothing about who signed it.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;

@@ -4,8 +4,8 @@
 //! trust store, certificates of X.509 version 1 (`openssl x509 -req` makes them), and host names in the common name.
 //! Those are looked after here.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
