@@ -208,13 +208,16 @@ impl Lane {
         if in_flight || !joined.all(|one| one.ledger.is_idle() && !is_asked(one)) {
             return;
         }
-        if !self.transaction.cuts && self.is_within_a_source_transaction() {
-            if self.now < until {
-                return;
-            }
-            if self.draining {
-                self.transaction.given_up = true;
-                return;
+        if !self.transaction.cuts {
+            // One that stopped will not come to the end of its transaction, however long it is waited for.
+            if self.within_source_transactions().any(|one| !one.stopped) {
+                if self.now < until {
+                    return;
+                }
+                if self.draining {
+                    self.transaction.given_up = true;
+                    return;
+                }
             }
             self.cut();
         }
@@ -225,18 +228,17 @@ impl Lane {
         self.actions.push(Action::Closed { holds });
     }
 
-    fn is_within_a_source_transaction(&self) -> bool {
+    fn within_source_transactions(&self) -> impl Iterator<Item = &Partition> {
         let slots = self.transaction.joined.iter();
-        slots.filter_map(|slot| self.partition(*slot)).any(|one| !is_between(one))
+        slots.filter_map(|slot| self.partition(*slot)).filter(|one| !is_between(one))
     }
 
-    /// Source transactions took too long: they arrive in pieces.
+    /// What is left of source transactions comes too late, or never: they arrive in pieces.
     fn cut(&mut self) {
-        self.transaction.cuts = true;
-        for slot in self.transaction.joined.clone() {
-            let cut = self.partition(slot).filter(|one| !is_between(one)).map(|one| one.source.clone());
-            self.actions.extend(cut.map(|source| Action::Note(source, Note::CutTransaction)));
-        }
+        let cut: Vec<SourcePartition> =
+            self.within_source_transactions().map(|one| one.source.clone()).collect();
+        self.transaction.cuts |= !cut.is_empty();
+        self.actions.extend(cut.into_iter().map(|source| Action::Note(source, Note::CutTransaction)));
     }
 
     /// A partition that another process goes on with is let go of between two source transactions, when all is known.

@@ -31,13 +31,24 @@ fn unreachable(bootstrap: &str) -> String {
     said
 }
 
+/// All at once, since each waits for as long as a start may take.
 #[test]
+fn clusters_that_cannot_be_reached() {
+    thread::scope(|scope| {
+        scope.spawn(a_host_that_is_not_there);
+        scope.spawn(a_port_nobody_listens_on);
+        scope.spawn(an_http_server_on_the_port);
+        scope.spawn(a_server_of_random_bytes);
+        scope.spawn(a_server_that_never_answers);
+        scope.spawn(a_tls_port_spoken_to_in_plain);
+    });
+}
+
 fn a_host_that_is_not_there() {
     let said = unreachable("no-such-host.invalid:9092").to_lowercase();
     assert!(said.contains("resolve") || said.contains("name"), "{said}");
 }
 
-#[test]
 fn a_port_nobody_listens_on() {
     let said = unreachable(&format!("127.0.0.1:{}", free_port().unwrap())).to_lowercase();
     assert!(said.contains("refused"), "{said}");
@@ -60,26 +71,22 @@ fn always_answering(answer: &'static [u8]) -> SocketAddr {
     address
 }
 
-#[test]
 fn an_http_server_on_the_port() {
     let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let said = unreachable(&always_answering(answer).to_string());
     assert!(said.contains("HTTP"), "{said}");
 }
 
-#[test]
 fn a_server_of_random_bytes() {
     let said = unreachable(&always_answering(&[0xff; 300]).to_string());
     assert!(!said.contains("panicked"), "{said}");
 }
 
-#[test]
 fn a_server_that_never_answers() {
     let said = unreachable(&always_answering(b"").to_string());
     assert!(!said.contains("panicked"), "{said}");
 }
 
-#[test]
 fn a_tls_port_spoken_to_in_plain() {
     let store = cache::entry("keystore", |directory| {
         let mut keytool = Command::new("keytool");

@@ -6,7 +6,7 @@ use kmirror_tests::kafka::{KafkaCluster, Version, short_lived_flags};
 use kmirror_tests::kmirror::Properties;
 use kmirror_tests::oracle;
 
-use crate::fixture::{many_processes, source_of, sync, target_of, verify};
+use crate::fixture::{source_of, sync, target_of, verify};
 use crate::groups;
 use crate::mm2_suite::{Positions, checkpoints, commit, committed, group};
 
@@ -163,7 +163,6 @@ impl Relay {
 
 /// MirrorMaker 2, kmirror, MirrorMaker 2, kmirror: every record exactly once, and no position goes back.
 fn hand_over(version: Version, topic: &str, transactional: bool) {
-    let _alone = many_processes();
     let mut relay = Relay::new(version, topic, transactional);
     relay.mirror_maker(version, 0);
     relay.come_late();
