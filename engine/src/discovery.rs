@@ -21,6 +21,7 @@ use crate::share::shards::Shards;
 use crate::status::{FlowStatus, PartitionStatus};
 
 mod assign;
+mod grow;
 mod target;
 
 /// What changed since the last look.
@@ -52,6 +53,8 @@ pub(crate) struct Discovery {
     gone: HashMap<Arc<str>, Known>,
     /// Decisions told to the log already.
     told: HashSet<String>,
+    /// How often in a row the target may have refused to add partitions, by its topic.
+    refusals: HashMap<Arc<str>, u32>,
     first: bool,
 }
 
@@ -75,8 +78,11 @@ struct Wanted {
     source: Arc<Topic>,
     target_topic: Arc<str>,
     change: Option<TargetChange>,
-    /// Records are dealt out by key over so many target partitions.
+    /// Records are dealt out by key over so many target partitions; unless the plan wants that, only those of partitions
+    /// that are not mirrored one to one.
     deal_to: Option<i32>,
+    /// Partitions from this index on wait: the target lacks theirs, and may add them yet.
+    waiting_from: Option<i32>,
 }
 
 impl Discovery {
@@ -98,6 +104,7 @@ impl Discovery {
             known: HashMap::new(),
             gone: HashMap::new(),
             told: HashSet::new(),
+            refusals: HashMap::new(),
             first: true,
         }
     }
@@ -194,6 +201,7 @@ impl Discovery {
                         target_topic: target_topic.into(),
                         change,
                         deal_to: Some(deal_to).filter(|_| self.plan.deals_by_key),
+                        waiting_from: None,
                     });
                 }
                 Outcome::NotMirrored(why) => self.tell_refusal(&topic.name, &why),
@@ -213,7 +221,7 @@ impl Discovery {
         }
     }
 
-    /// The partitions of a topic that are ours and not handed out yet.
+    /// The partitions of a topic that are ours and not handed out yet, but for those that wait.
     fn new_partitions<'a>(&'a self, topic: &'a Wanted) -> impl Iterator<Item = SourcePartition> + 'a {
         let name = &topic.source.name;
         let known = self.known.get(name).map(|known| &known.partitions);
@@ -222,6 +230,7 @@ impl Discovery {
             .partitions
             .iter()
             .filter(move |one| known.is_none_or(|known| !known.contains_key(&one.index)))
+            .filter(|one| topic.waiting_from.is_none_or(|from| one.index < from))
             .map(|one| SourcePartition { topic: Arc::clone(name), partition: one.index })
             .filter(|partition| self.owned.has(partition))
     }

@@ -32,6 +32,14 @@ pub struct Progress {
     pub transactional_id: Option<Arc<str>>,
 }
 
+impl Progress {
+    /// Whether its writer mirrored the partition one to one and said so: what is dealt out by key has neither mark nor
+    /// transactional id, nor has what MirrorMaker 2 writes.
+    pub fn is_one_to_one(&self) -> bool {
+        self.producer.is_some() || self.transactional_id.is_some()
+    }
+}
+
 /// The key of a partition's record. `connector` is the connector's name: `MirrorSourceConnector` in MirrorMaker 2's
 /// dedicated mode.
 ///

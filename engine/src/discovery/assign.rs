@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kmirror_protocol::client::ClientError;
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Before, Changes, Discovery, Known, Wanted};
@@ -22,6 +22,24 @@ use crate::plan::{AutoOffsetReset, OnLost};
 use crate::progress::Progress;
 use crate::status::{PartitionState, PartitionStatus};
 
+impl Wanted {
+    /// Whether a partition is dealt out where the target adds no partitions to the `count` it has. What is mirrored one to
+    /// one stays so: else its keys would go on in other partitions.
+    fn must_deal(&self, partition: i32, count: i32, written: Option<&Progress>) -> bool {
+        partition >= count || written.is_none_or(|written| self.was_dealt(written))
+    }
+
+    /// Whether a partition was dealt out before and the target's answer passes: what becomes of it is not known yet.
+    fn waits(&self, written: Option<&Progress>) -> bool {
+        self.waiting_from.is_some() && written.is_some_and(|written| self.was_dealt(written))
+    }
+
+    /// Whether a partition may have been dealt out before. MirrorMaker 2 never does that, and writes no topic ids.
+    fn was_dealt(&self, written: &Progress) -> bool {
+        !written.is_one_to_one() && (written.topic_id.is_some() || self.source.id.is_none())
+    }
+}
+
 impl Discovery {
     pub(super) async fn assign_new(
         &mut self,
@@ -30,14 +48,19 @@ impl Discovery {
         before: &mut Before<'_>,
         changes: &mut Changes,
     ) -> Result<(), ClientError> {
-        let new: Vec<SourcePartition> = topics.iter().flat_map(|one| self.new_partitions(one)).collect();
+        let ready = |topic: &Wanted| -> Vec<SourcePartition> {
+            self.new_partitions(topic).filter(|one| !topic.waits(before.progress.get(one))).collect()
+        };
+        let topics: Vec<(Wanted, Vec<SourcePartition>)> =
+            topics.into_iter().map(|topic| (ready(&topic), topic)).map(|(new, topic)| (topic, new)).collect();
+        let new: Vec<SourcePartition> = topics.iter().flat_map(|(_, new)| new).cloned().collect();
         if new.is_empty() {
             return Ok(());
         }
         let ranges = self.ranges(&new).await?;
-        for topic in topics {
+        for (topic, partitions) in topics {
             let rules = rules.get(&topic.target_topic).copied().unwrap_or_default();
-            let partitions: Vec<SourcePartition> = self.new_partitions(&topic).collect();
+            let assigned = changes.assign.len();
             for partition in partitions {
                 let Some(range) = ranges.get(&partition) else {
                     let index = partition.partition;
@@ -48,8 +71,29 @@ impl Discovery {
                 };
                 changes.assign.extend(self.assign(&topic, partition, *range, rules, before));
             }
+            self.tell_dealt(&topic, changes.assign.get(assigned..).unwrap_or_default(), before.progress);
         }
         Ok(())
+    }
+
+    /// Says which partitions are dealt out, and what that means for those that were begun before.
+    fn tell_dealt(&self, topic: &Wanted, assigned: &[Assignment], progress: &ProgressStore) {
+        let (flow, name) = (self.plan.name(), &*topic.source.name);
+        let dealt = || assigned.iter().filter(|one| one.deal_to.is_some());
+        let indexes: Vec<i32> = dealt().map(|one| one.source.partition).collect();
+        if !indexes.is_empty() && !self.plan.deals_by_key {
+            let shown = in_ranges(&indexes);
+            warn!(flow, topic = name, "dealt out by key: {} partitions ({shown})", indexes.len());
+        }
+        let begun = dealt().filter(|one| progress.get(&one.source).is_some()).count();
+        if begun > 0 {
+            info!(
+                flow,
+                topic = name,
+                "{begun} partitions that are dealt out by key go on at their last progress: if the process before was \
+                 killed, what it mirrored since then arrives twice"
+            );
+        }
     }
 
     fn assign(
@@ -63,12 +107,15 @@ impl Discovery {
         // What appears while mirroring runs is new as a whole: leaving out its first records would lose them.
         let from_latest = self.first && self.plan.start == AutoOffsetReset::Latest;
         let written = before.progress.get(&partition);
+        let by_choice = self.plan.deals_by_key;
+        let deal_to =
+            topic.deal_to.filter(|count| by_choice || topic.must_deal(partition.partition, *count, written));
         let mirrored = self
             .mirrored_of_old_topic(&partition)
             .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
         let former = written
             .filter(|progress| {
-                topic.deal_to.is_none()
+                deal_to.is_none()
                     && mirrored.is_some_and(|(next, _)| next == progress.next)
                     && position::is_same_topic(progress.topic_id, topic.source.id)
             })
@@ -102,7 +149,6 @@ impl Discovery {
                 return None;
             }
         }
-        let deal_to = topic.deal_to;
         let rules = TargetRules { by_key: deal_to.is_some(), ..rules };
         Some(Assignment {
             shared_target: self.plan.allows_collisions || deal_to.is_some(),
@@ -227,5 +273,27 @@ impl Discovery {
                 Some((partition, LogRange { earliest, latest }))
             })
             .collect())
+    }
+}
+
+/// `0-3, 7`, of numbers that grow.
+fn in_ranges(indexes: &[i32]) -> String {
+    let runs = indexes.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let shown = runs.filter_map(|run| match run {
+        [] => None,
+        [one] => Some(one.to_string()),
+        [first, .., last] => Some(format!("{first}-{last}")),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_shown_in_ranges() {
+        assert_eq!(in_ranges(&[0, 1, 2, 5, 7, 8]), "0-2, 5, 7-8");
+        assert_eq!(in_ranges(&[]), "");
     }
 }

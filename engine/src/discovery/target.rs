@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kmirror_protocol::client::admin::{self, NewPartitions, NewTopic, TopicFault};
-use kmirror_protocol::client::retry::{self, Action as Remedy};
+use kmirror_protocol::client::admin::{self, NewTopic};
 use kmirror_protocol::client::{ClientError, Metadata};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Changes, Discovery, Wanted, partition_count};
 use crate::create;
@@ -41,51 +40,9 @@ impl Discovery {
                 faults.insert(topic, format!("the target topic cannot be created: {fault}"));
             }
         }
-        let growing: Vec<NewPartitions> = wanted
-            .iter()
-            .filter(|one| matches!(one.change, Some(TargetChange::AddPartitions { .. })))
-            .map(|one| NewPartitions {
-                topic: Arc::clone(&one.target_topic),
-                total: partition_count(&one.source),
-            })
-            .collect();
-        if !growing.is_empty() {
-            let answers = admin::create_partitions(&self.target, &growing, self.plan.admin_timeout).await?;
-            for (topic, answer) in answers {
-                match answer {
-                    Ok(()) => {
-                        info!(flow = self.plan.name(), topic = &*topic, "partitions added at the target")
-                    }
-                    Err(fault) if matches!(retry::decide(fault.code), Remedy::Fatal(_)) => {
-                        self.deal_out(&mut wanted, &topic, &fault);
-                    }
-                    Err(fault) => {
-                        faults.insert(
-                            topic,
-                            format!("partitions cannot be added to the target topic: {fault}"),
-                        );
-                    }
-                }
-            }
-        }
+        faults.extend(self.add_partitions(&mut wanted).await?);
         changes.again |= !faults.is_empty();
         Ok(self.without_faults(wanted, &faults, target))
-    }
-
-    /// The target does not add partitions to a topic: what is not mirrored yet is dealt out over those it has.
-    fn deal_out(&mut self, wanted: &mut [Wanted], target_topic: &Arc<str>, fault: &TopicFault) {
-        for one in wanted.iter_mut().filter(|one| one.target_topic == *target_topic) {
-            let Some(TargetChange::AddPartitions { from }) = one.change else { continue };
-            one.deal_to = Some(from);
-            if self.told.insert(format!("dealt {target_topic}")) {
-                warn!(
-                    flow = self.plan.name(),
-                    topic = &*one.source.name,
-                    "the target adds no partitions to {target_topic} ({fault}): records go to its {from} partitions by \
-                     their keys"
-                );
-            }
-        }
     }
 
     /// Puts faults down in the status; a topic that exists goes on with the partitions it has.

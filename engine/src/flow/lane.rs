@@ -75,6 +75,8 @@ pub struct Lane {
     pub(crate) credit: usize,
     pub(crate) now: Instant,
     pub(crate) draining: bool,
+    /// Several partitions may write to one target partition.
+    pub(crate) shares_targets: bool,
     pub(crate) partitions: Vec<Option<Partition>>,
     pub(crate) slots: HashMap<Arc<str>, Vec<Option<Slot>>>,
     /// Brokers in order, so that the same events lead to the same actions.
@@ -118,6 +120,7 @@ impl Lane {
             credit: 0,
             now,
             draining: false,
+            shares_targets: false,
             partitions: Vec::new(),
             slots: HashMap::new(),
             sources: BTreeMap::new(),
@@ -226,6 +229,7 @@ impl Lane {
         }
         let slot = Slot(self.partitions.len());
         places[index] = Some(slot);
+        self.shares_targets |= assignment.shared_target || assignment.deal_to.is_some();
         match assignment.deal_to {
             None => {
                 let (shared, former) = (assignment.shared_target, assignment.former.clone());

@@ -35,6 +35,7 @@ impl Lane {
         let mut reader = Partition::new(assignment.clone(), self.identity);
         let outlets: Vec<Slot> = (1..).zip(0..count).map(|(step, _)| Slot(slot.0 + step)).collect();
         reader.role = Role::Reader(outlets.clone());
+        reader.tell_running();
         self.partitions.push(Some(reader));
         for (outlet, target_partition) in outlets.into_iter().zip(0..) {
             let mut partition = Partition::new(assignment.clone(), self.identity);
@@ -81,9 +82,11 @@ impl Lane {
     }
 
     /// Whether a request already holds a batch for the same target partition: it may hold one only.
+    /// Of several the broker keeps the last, and answers once. Where some share their target partitions all are looked at: a
+    /// partition that is mirrored one to one may meet an outlet.
     pub(crate) fn meets_another(&self, slot: Slot, entries: &[ProduceEntry]) -> bool {
-        let shared = self.partition(slot).filter(|partition| partition.shared_target);
-        shared.is_some_and(|partition| {
+        let partition = self.partition(slot).filter(|_| self.shares_targets);
+        partition.is_some_and(|partition| {
             entries.iter().any(|entry| {
                 entry.partition == partition.target_partition && entry.topic == partition.target_topic
             })

@@ -122,8 +122,6 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) role: Role,
-    /// Others write to its target partition, too.
-    pub(crate) shared_target: bool,
     pub(crate) source: SourcePartition,
     /// The partition's number at the target.
     pub(crate) target_partition: i32,
@@ -197,13 +195,10 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(assignment: Assignment, identity: Identity) -> Self {
-        let Assignment {
-            source, topic_id, target_topic, start, rules, status, shared_target, former, ..
-        } = assignment;
+        let Assignment { source, topic_id, target_topic, start, rules, status, former, .. } = assignment;
         let mark = former.map_or(ProducerMark { identity, sequence: 0 }, |former| former.mark);
         Self {
             role: Role::Whole,
-            shared_target,
             target_partition: source.partition,
             source,
             topic_id,
@@ -375,8 +370,14 @@ impl Partition {
 
     fn tell_recovery(&self) {
         if self.source_attempts == 0 && self.target_attempts == 0 {
-            self.status.set_state(PartitionState::Running, None);
+            self.tell_running();
         }
+    }
+
+    /// It runs; what is dealt out by key is marked as such.
+    pub(crate) fn tell_running(&self) {
+        let note = (self.role != Role::Whole).then(|| "its records are dealt out by key".into());
+        self.status.set_state(PartitionState::Running, note);
     }
 
     /// What re-encoded batches of these entries must look like: the codec stays what it was unless the target

@@ -155,7 +155,7 @@ impl PartitionStatus {
         PartitionState::from_code(self.state.load(Ordering::Relaxed))
     }
 
-    /// Why it is retrying or stopped.
+    /// Why it is retrying or stopped; of one that runs, whether its records are dealt out by key.
     pub fn note(&self) -> Option<Arc<str>> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
