@@ -2,11 +2,13 @@
 
 Every record must differ from all others of its partition (case "plain" sees to that). Prints how many are lost,
 repeated, unknown, and whether each repetition begins a stretch that goes on in order, as a restart makes it. Out of order
-are those that came for the first time when a later one was there already.
+are those that came for the first time when a later one was there already. Misplaced are those of the unknown that another
+partition of the source has.
 """
 
 import argparse
 import array
+import collections
 import hashlib
 import json
 import sys
@@ -35,20 +37,34 @@ def main():
     result = dict.fromkeys(keys, 0)
     if set(source) != set(target):
         sys.exit(f"partitions differ: {sorted(source)} and {sorted(target)}")
-    repeated_at = []
+    repeated_at, by_partition, unknown_in = [], {}, {}
     for partition, records in source.items():
-        found, repeated = follow(records, target[partition])
+        found, repeated, unknown = follow(records, target[partition])
+        by_partition[partition] = found
         for key, value in found.items():
             result[key] += value
         repeated_at += [f"{partition}@{places[partition][number]}" for number in repeated]
-    print(json.dumps({**result, "repeated_at": repeated_at[:TOLD]}))
+        for record in unknown:
+            unknown_in.setdefault(record, []).append(partition)
+    moved = misplaced(source, unknown_in)
+    result = {**result, "misplaced": sum(moved.values()), "repeated_at": repeated_at[:TOLD]}
+    print(json.dumps({**result, "partitions": by_partition, "misplaced_by_partition": moved}))
+
+
+def misplaced(source, unknown_in):
+    """How many records of which source partition are in which target partition: "0->3" for each pair of them."""
+    moved = collections.Counter()
+    for partition, records in source.items():
+        for record in unknown_in.keys() & set(records) if unknown_in else ():
+            moved.update(f"{partition}->{place}" for place in unknown_in[record])
+    return moved
 
 
 def follow(source, target):
     index = {record: number for number, record in enumerate(source)}
     if len(index) != len(source):
         sys.exit("records of the source are not all different")
-    seen, expected, furthest, repeated = set(), 0, -1, []
+    seen, expected, furthest, repeated, unknown = set(), 0, -1, [], []
     result = {
         "source": len(source), "target": len(target),
         "repeated": 0, "unknown": 0, "skipped_ahead": 0, "out_of_order": 0,
@@ -57,6 +73,7 @@ def follow(source, target):
         number = index.get(record)
         if number is None:
             result["unknown"] += 1
+            unknown.append(record)
             continue
         if number in seen:
             result["repeated"] += 1
@@ -68,7 +85,7 @@ def follow(source, target):
         furthest = max(furthest, number)
         seen.add(number)
         expected = number + 1
-    return {**result, "lost": len(source) - len(seen)}, repeated
+    return {**result, "lost": len(source) - len(seen)}, repeated, unknown
 
 
 def read(bootstrap, topic, isolation):

@@ -190,12 +190,22 @@ impl Run {
         times
     }
 
+    /// Lags are differences of ends: records that are lost, or where they do not belong, make them say nothing.
+    fn is_measurable(&self) -> bool {
+        let faults = |one: &Content| one.lost + one.duplicated + one.foreign + one.out_of_order;
+        faults(&self.numbered) == 0
+    }
+
     /// All figures.
     #[must_use]
     pub fn json(&self) -> Value {
         let recoveries = self.recoveries();
         let count = |key: &str| self.whole[key].as_array().map_or(0, Vec::len);
         let sum = |part: fn(&Content) -> u64| part(&self.numbered) + part(&self.transactions);
+        let recovery = json!({
+            "of": recoveries.len(), "p50": percentile(&recoveries, 50), "p99": percentile(&recoveries, 99),
+            "lag_bound": self.lag_bound,
+        });
         json!({
             "seed": self.seed, "seconds": self.seconds, "processes": self.processes, "exact": self.exact,
             "source": self.versions.0, "target": self.versions.1,
@@ -207,10 +217,7 @@ impl Run {
                 "committed": self.whole["committed"], "aborted": self.whole["aborted"], "unknown": self.whole["unknown"],
                 "torn": count("torn"), "aborted_present": count("aborted_present"),
             },
-            "recovery_ms": {
-                "of": recoveries.len(), "p50": percentile(&recoveries, 50), "p99": percentile(&recoveries, 99),
-                "lag_bound": self.lag_bound,
-            },
+            "recovery_ms": self.is_measurable().then_some(recovery),
             "caught_up_ms": self.caught_up_ms, "kmirror_started_again": self.gave_up,
             "brokers_ended_by_themselves": self.ended_brokers, "producer_problems": self.ledger["problems"],
             "violations": self.violations(),
@@ -331,6 +338,14 @@ mod tests {
         assert_eq!(recovery(1000, &lags, 10), Some(300));
         assert_eq!(recovery(1350, &lags, 10), None);
         assert_eq!(Lag::parse("1 -20"), Some(Lag { at: 1, records: Some(0) }));
+    }
+
+    #[test]
+    fn recovery_is_not_told_where_records_are_not_where_they_belong() {
+        let mut run = run();
+        assert_eq!(run.json()["recovery_ms"]["of"], 0);
+        run.numbered.foreign = 1;
+        assert!(run.json()["recovery_ms"].is_null());
     }
 
     #[test]

@@ -249,8 +249,10 @@ fn faults_of(lane: Lane, seed: u64, length: Duration) -> Vec<Planned> {
     loop {
         let (mut fault, lasts) = one_fault(lane, &mut dice);
         if fault == Fault::PartitionAdded {
-            added += 1;
-            if added > GROWTH_MAX {
+            // Spread over the whole run.
+            if added < GROWTH_MAX && at * GROWTH_MAX.unsigned_abs() >= length * added.unsigned_abs() {
+                added += 1;
+            } else {
                 fault = Fault::LeadersMove(Side::Target);
             }
         }
@@ -461,5 +463,14 @@ mod tests {
     fn partitions_do_not_grow_without_end() {
         let added = plan(1, HOUR * 10, 1).iter().filter(|one| one.fault == Fault::PartitionAdded).count();
         assert_eq!(added, usize::try_from(GROWTH_MAX).unwrap());
+    }
+
+    #[test]
+    fn partitions_are_added_until_late_in_the_run() {
+        for seed in 0..20 {
+            let planned = plan(seed, HOUR, 2);
+            let last = planned.iter().rfind(|one| one.fault == Fault::PartitionAdded).unwrap();
+            assert!(last.at > HOUR / 2, "seed {seed}: {last}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One run from start to verdict: clusters, load, kmirror processes, the plan carried out, and the judges asked.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -90,7 +91,17 @@ pub fn run(options: &Options) -> Result<Run> {
     diary.say("the load has ended, and the target holds it; judging");
     judge(
         options,
-        Judged { source, target, produced, mirrors, diary, caught_up_ms, missing_ends, ended_brokers },
+        Judged {
+            source,
+            target,
+            produced,
+            mirrors,
+            diary,
+            directory,
+            caught_up_ms,
+            missing_ends,
+            ended_brokers,
+        },
     )
 }
 
@@ -100,6 +111,8 @@ struct Judged {
     produced: Produced,
     mirrors: Vec<Mirror>,
     diary: Diary,
+    /// Where the logs are.
+    directory: PathBuf,
     caught_up_ms: Option<u64>,
     missing_ends: Vec<String>,
     ended_brokers: usize,
@@ -109,6 +122,7 @@ fn judge(options: &Options, run: Judged) -> Result<Run> {
     let (source, target) = (&run.source.near, &run.target.near);
     let content = |topic: &str, isolation: &str| -> Result<Content> {
         let answer = oracle::ask("verify", &[source, topic, target, topic, "--isolation", isolation])?;
+        fs::write(run.directory.join(format!("verify-{topic}.json")), answer.to_string())?;
         Content::parse(&answer).with_context(|| format!("verify.py said: {answer}"))
     };
     let read_as = if options.transactional { "read_committed" } else { "read_uncommitted" };
