@@ -179,9 +179,10 @@ pub static PARTITIONING: Opt = Opt::used(
     Choice(&["same", "by-key"]),
     "same",
     "`same`: each record goes to the partition of the same number; partitions that the target topic lacks are added, \
-     and where the target refuses that, its source's partitions are dealt out by key. `by-key`: records go where the \
-     Java producer's default partitioner puts their keys (murmur2), those without a key batch by batch, whatever \
-     number of partitions the target topic has.",
+     and where the target refuses that (`POLICY_VIOLATION`, `UNSUPPORTED_VERSION`, or `INVALID_PARTITIONS` five times in \
+     a row; all else is tried again), source partitions that it lacks or that were not mirrored yet are dealt out by key. \
+     `by-key`: records go where the Java producer's default partitioner puts their keys (murmur2), those without a key \
+     batch by batch, whatever number of partitions the target topic has.",
 )
 .since("kmirror");
 /// Records the target does not take.
