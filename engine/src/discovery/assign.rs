@@ -289,7 +289,51 @@ fn in_ranges(indexes: &[i32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kmirror_protocol::client::Topic;
+    use kmirror_protocol::wire::error::ErrorCode;
+
     use super::*;
+    use crate::ids::Identity;
+
+    fn wanted(waiting_from: Option<i32>) -> Wanted {
+        let id = Some(Uuid::from_u128(7));
+        let topic =
+            Topic { name: "t".into(), id, internal: false, error: ErrorCode::None, partitions: Vec::new() };
+        let source = Arc::new(topic);
+        Wanted { source, target_topic: "a.t".into(), change: None, deal_to: None, waiting_from }
+    }
+
+    fn written(topic_id: Option<Uuid>, is_marked: bool) -> Progress {
+        let identity = Identity { producer_id: 1, producer_epoch: 0 };
+        Progress {
+            partition: SourcePartition { topic: "t".into(), partition: 0 },
+            next: SourceOffset(5),
+            topic_id,
+            leader_epoch: None,
+            producer: is_marked.then_some(ProducerMark { identity, sequence: 0 }),
+            transactional_id: None,
+        }
+    }
+
+    #[test]
+    fn what_is_mirrored_one_to_one_stays_so() {
+        let topic = wanted(None);
+        let (marked, dealt) = (written(topic.source.id, true), written(topic.source.id, false));
+        let mirror_maker = written(None, false);
+        let must_deal = |progress| topic.must_deal(1, 2, progress);
+        assert!(!must_deal(Some(&marked)) && !must_deal(Some(&mirror_maker)));
+        assert!(must_deal(Some(&dealt)) && must_deal(None));
+        assert!(topic.must_deal(2, 2, Some(&marked)), "the target lacks it");
+    }
+
+    #[test]
+    fn what_was_dealt_out_waits_until_it_is_known_what_becomes_of_it() {
+        let topic = wanted(Some(2));
+        let (marked, dealt) = (written(topic.source.id, true), written(topic.source.id, false));
+        assert!(topic.waits(Some(&dealt)));
+        assert!(!topic.waits(Some(&marked)) && !topic.waits(None));
+        assert!(!wanted(None).waits(Some(&dealt)));
+    }
 
     #[test]
     fn indexes_are_shown_in_ranges() {

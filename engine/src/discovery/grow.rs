@@ -94,7 +94,10 @@ impl Discovery {
             if fault.code == ErrorCode::InvalidPartitions {
                 self.refusals.insert(Arc::clone(topic), in_a_row);
             }
-            let lasts = is_refusal(fault.code, in_a_row);
+            // Brokers may not tell a topic's partitions at the moment: over none nothing can be dealt out.
+            let untold = Some(TargetChange::AddPartitions { from: 0 });
+            let is_told = !wanted.iter().any(|one| one.target_topic == *topic && one.change == untold);
+            let lasts = is_told && is_refusal(fault.code, in_a_row);
             if !lasts {
                 let what = format!("partitions cannot be added to the target topic: {fault}");
                 faults.insert(Arc::clone(topic), what);
