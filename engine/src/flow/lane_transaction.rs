@@ -19,6 +19,7 @@ use kmirror_protocol::wire::error::ErrorCode;
 use super::event::{Action, Cause, Note, Side, Slot};
 use super::lane::{Lane, Timer};
 use super::partition::Partition;
+use crate::ids::SourcePartition;
 
 /// How long a stop waits for source transactions to end: then the transaction here is aborted.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
