@@ -41,6 +41,9 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) log: LogArguments,
+    /// Let a crash write a core file, and debuggers attach: both show passwords
+    #[arg(long, global = true)]
+    pub(crate) core_files: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

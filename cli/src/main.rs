@@ -2,6 +2,8 @@
 
 mod args;
 mod check;
+#[cfg(target_os = "linux")]
+mod core_files;
 mod demo;
 mod demo_data;
 mod documents;
@@ -61,6 +63,10 @@ fn main() -> ExitCode {
 
 fn execute(arguments: Arguments) -> anyhow::Result<Exit> {
     logging::start(&arguments.log)?;
+    #[cfg(target_os = "linux")]
+    if !arguments.core_files {
+        core_files::forbid();
+    }
     let mut out = io::stdout().lock();
     match arguments.command {
         Command::Run { file, until_synced } => run_file(&file, until_synced),

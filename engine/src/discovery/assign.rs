@@ -48,11 +48,14 @@ impl Discovery {
         before: &mut Before<'_>,
         changes: &mut Changes,
     ) -> Result<(), ClientError> {
-        let ready = |topic: &Wanted| -> Vec<SourcePartition> {
-            self.new_partitions(topic).filter(|one| !topic.waits(before.progress.get(one))).collect()
-        };
-        let topics: Vec<(Wanted, Vec<SourcePartition>)> =
-            topics.into_iter().map(|topic| (ready(&topic), topic)).map(|(new, topic)| (topic, new)).collect();
+        let topics: Vec<(Wanted, Vec<SourcePartition>)> = topics
+            .into_iter()
+            .map(|topic| {
+                let waits = |one: &SourcePartition| topic.waits(before.progress.get(one));
+                let new = self.new_partitions(&topic).filter(|one| !waits(one)).collect();
+                (topic, new)
+            })
+            .collect();
         let new: Vec<SourcePartition> = topics.iter().flat_map(|(_, new)| new).cloned().collect();
         if new.is_empty() {
             return Ok(());

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::faults::passwords::PROVIDER;
 use crate::faults::plan::{Fault, MirrorFault};
 use crate::faults::trouble::{Outcome, Patient};
-use crate::faults::world::{NUMBERED, TRANSACTIONS};
+use crate::faults::world::{NUMBERED, Site, TRANSACTIONS};
 use crate::kmirror::{Properties, binary};
 use crate::process::{Process, Signal};
 
@@ -22,11 +23,8 @@ const REQUEST_TIMEOUT_MS: &str = "5000";
 /// Two flows from one cluster: numbered records as they come, transactions as their consumers see them; both written in
 /// transactions if `transactional`.
 #[must_use]
-pub fn properties(source: &str, target: &str, transactional: bool) -> Properties {
+pub fn properties(source: &Site, target: &Site, transactional: bool) -> Properties {
     let mut all = Properties::of("clusters = plain, committed, target\n")
-        .with("plain.bootstrap.servers", source)
-        .with("committed.bootstrap.servers", source)
-        .with("target.bootstrap.servers", target)
         .with("plain->target.enabled", "true")
         .with("plain->target.topics", NUMBERED)
         .with("committed->target.enabled", "true")
@@ -36,13 +34,18 @@ pub fn properties(source: &str, target: &str, transactional: bool) -> Properties
         .with("heartbeats.replication.enabled", "false")
         .with("refresh.topics.interval.seconds", "2")
         .with("offset.flush.interval.ms", "1000")
+        .with("config.providers", "secrets")
+        .with("config.providers.secrets.class", PROVIDER)
         .with("exactly.once.source.support", if transactional { "enabled" } else { "disabled" })
         .identity();
     for client in ["plain.consumer", "committed.consumer", "target.producer"] {
         all = all.with(&format!("{client}.request.timeout.ms"), REQUEST_TIMEOUT_MS);
     }
-    for cluster in ["plain", "committed", "target"] {
-        all = all.with(&format!("{cluster}.admin.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+    for (alias, site) in [("plain", source), ("committed", source), ("target", target)] {
+        all = all
+            .with(&format!("{alias}.bootstrap.servers"), &site.far)
+            .with(&format!("{alias}.admin.request.timeout.ms"), REQUEST_TIMEOUT_MS);
+        all = site.passwords.login(all, alias);
     }
     for topic in ["offset.storage", "offset-syncs.topic", "checkpoints.topic"] {
         all = all.with(&format!("{topic}.replication.factor"), "3");

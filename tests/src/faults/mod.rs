@@ -6,6 +6,7 @@
 pub mod figures;
 pub mod fleet;
 pub mod load;
+pub mod passwords;
 pub mod plan;
 pub mod run;
 pub mod trouble;

@@ -30,6 +30,8 @@ const BROKER_REST: Range<u64> = 10_000..18_000;
 const LINK_REST: Range<u64> = 4_000..12_000;
 const TOPICS_REST: Range<u64> = 10_000..20_000;
 const MIRROR_REST: Range<u64> = 6_000..16_000;
+/// Longer than kmirror takes to look at the file again.
+const PASSWORDS_REST: Range<u64> = 20_000..60_000;
 
 /// One of the two clusters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -99,6 +101,8 @@ pub enum Fault {
     LeadersMove(Side),
     /// The source's topics get a partition more.
     PartitionAdded,
+    /// A cluster has another password for kmirror, which hears of it later.
+    PasswordChanged(Side),
     /// A kmirror process.
     Mirror(usize, MirrorFault),
 }
@@ -123,6 +127,8 @@ pub enum Lane {
     Links(Side),
     /// Leaders and partitions.
     Topics,
+    /// What kmirror logs in with at a cluster.
+    Passwords(Side),
     /// One kmirror process.
     Mirror(usize),
 }
@@ -135,6 +141,7 @@ impl Fault {
             Self::Broker(side, ..) => Lane::Brokers(*side),
             Self::Link(side, ..) => Lane::Links(*side),
             Self::LeadersMove(_) | Self::PartitionAdded => Lane::Topics,
+            Self::PasswordChanged(side) => Lane::Passwords(*side),
             Self::Mirror(process, _) => Lane::Mirror(*process),
         }
     }
@@ -161,6 +168,7 @@ impl Fault {
             },
             Self::LeadersMove(_) => "leaders moved",
             Self::PartitionAdded => "partition added",
+            Self::PasswordChanged(_) => "password changed",
             Self::Mirror(_, fault) => match fault {
                 MirrorFault::Killed => "kmirror killed",
                 MirrorFault::Stopped => "kmirror stopped",
@@ -205,7 +213,7 @@ impl fmt::Display for Fault {
                     LinkFault::Cut | LinkFault::Reset | LinkFault::Held => Ok(()),
                 }
             }
-            Self::LeadersMove(side) => write!(f, "{kind}: {side}"),
+            Self::LeadersMove(side) | Self::PasswordChanged(side) => write!(f, "{kind}: {side}"),
             Self::PartitionAdded => f.write_str(kind),
             Self::Mirror(process, _) => write!(f, "{kind}: process {}", process + 1),
         }
@@ -224,7 +232,7 @@ impl fmt::Display for Planned {
 pub fn plan(seed: u64, length: Duration, processes: usize) -> Vec<Planned> {
     let mut lanes = vec![Lane::Topics];
     for side in [Side::Source, Side::Target] {
-        lanes.extend([Lane::Brokers(side), Lane::Links(side)]);
+        lanes.extend([Lane::Brokers(side), Lane::Links(side), Lane::Passwords(side)]);
     }
     lanes.extend((0..processes).map(Lane::Mirror));
     let mut planned: Vec<Planned> =
@@ -240,6 +248,7 @@ fn faults_of(lane: Lane, seed: u64, length: Duration) -> Vec<Planned> {
         Lane::Brokers(_) => BROKER_REST,
         Lane::Links(_) => LINK_REST,
         Lane::Topics => TOPICS_REST,
+        Lane::Passwords(_) => PASSWORDS_REST,
         Lane::Mirror(_) => MIRROR_REST,
     };
     let mut planned = Vec::new();
@@ -285,6 +294,8 @@ fn lane_number(lane: Lane) -> u64 {
         Lane::Links(Side::Source) => 3,
         Lane::Links(Side::Target) => 4,
         Lane::Mirror(process) => 5 + process as u64,
+        Lane::Passwords(Side::Source) => 1_000,
+        Lane::Passwords(Side::Target) => 1_001,
     }
 }
 
@@ -315,6 +326,7 @@ fn one_fault(lane: Lane, dice: &mut Dice) -> (Fault, u64) {
             1 | 2 => (Fault::LeadersMove(Side::Source), 0),
             _ => (Fault::LeadersMove(Side::Target), 0),
         },
+        Lane::Passwords(side) => (Fault::PasswordChanged(side), dice.within(200..6_000)),
         Lane::Mirror(process) => match dice.within(0..8) {
             0..4 => (Fault::Mirror(process, MirrorFault::Killed), dice.within(0..3_000)),
             4..6 => (Fault::Mirror(process, MirrorFault::Stopped), dice.within(0..3_000)),
@@ -397,6 +409,7 @@ mod tests {
             "    2.9 s  link silent one way: source 1, responses, for 0.5 s",
             "    3.9 s  connections half-closed: target, all, responses",
             "    5.2 s  kmirror stopped: process 1, for 2.1 s",
+            "    6.4 s  password changed: source, for 2.3 s",
         ];
         assert_eq!(shown, expected);
     }
@@ -414,7 +427,7 @@ mod tests {
         let kinds =
             |seed| plan(seed, HOUR, 1).iter().map(|planned| planned.fault.kind()).collect::<BTreeSet<_>>();
         for seed in 0..20 {
-            assert_eq!(kinds(seed).len(), 17, "{seed}: {:?}", kinds(seed));
+            assert_eq!(kinds(seed).len(), 18, "{seed}: {:?}", kinds(seed));
         }
     }
 
@@ -423,7 +436,7 @@ mod tests {
         for seed in 0..200 {
             let planned = plan(seed, Duration::from_secs(300), 3);
             let lanes: BTreeSet<Lane> = planned.iter().map(|planned| planned.fault.lane()).collect();
-            assert_eq!(lanes.len(), 8);
+            assert_eq!(lanes.len(), 10);
             for lane in lanes {
                 let mut until = Duration::ZERO;
                 for planned in planned.iter().filter(|planned| planned.fault.lane() == lane) {

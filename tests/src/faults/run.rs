@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<Run> {
     diary.say("the clusters run");
     let directory = scratch("faults")?;
     let load = Load::start(&source.near, &target.near, options.rate, options.seed, &directory)?;
-    let file = properties(&source.far, &target.far, options.transactional).write(&directory)?;
+    let file = properties(&source, &target, options.transactional).write(&directory)?;
     let mut mirrors = (0..options.processes)
         .map(|number| Mirror::start(number, &file, &directory))
         .collect::<Result<Vec<_>>>()?;
@@ -202,12 +202,13 @@ fn carry_out_all(
     let topics = Topics { source: &near_source, target: &near_target };
     let mut lanes: Vec<(Lane, Box<dyn Patient + Send + '_>)> = vec![(Lane::Topics, Box::new(topics))];
     for site in [source, target] {
-        let Site { side, cluster, links, .. } = site;
+        let Site { side, cluster, links, passwords, .. } = site;
         lanes.push((Lane::Brokers(*side), Box::new(Brokers { cluster, means })));
         lanes.push((Lane::Links(*side), Box::new(Links(links))));
+        lanes.push((Lane::Passwords(*side), Box::new(passwords)));
     }
     for (number, mirror) in mirrors.iter_mut().enumerate() {
-        lanes.push((Lane::Mirror(number), Box::new(Tended(mirror))));
+        lanes.push((Lane::Mirror(number), Box::new(mirror)));
     }
     thread::scope(|scope| {
         let started: Vec<_> = lanes
@@ -225,23 +226,6 @@ fn carry_out_all(
             .into_iter()
             .try_for_each(|lane| lane.join().unwrap_or_else(|_| Err(anyhow!("a lane panicked"))))
     })
-}
-
-/// A mirror that somebody else owns.
-struct Tended<'a>(&'a mut Mirror);
-
-impl Patient for Tended<'_> {
-    fn inject(&mut self, fault: Fault) -> Result<Outcome> {
-        self.0.inject(fault)
-    }
-
-    fn heal(&mut self, fault: Fault) -> Result<()> {
-        self.0.heal(fault)
-    }
-
-    fn tend(&mut self) -> Result<()> {
-        self.0.tend()
-    }
 }
 
 /// One fault after the other. When healing takes longer than planned, the next one comes later or not at all.

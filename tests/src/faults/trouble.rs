@@ -36,6 +36,20 @@ pub trait Patient {
     }
 }
 
+impl<P: Patient> Patient for &mut P {
+    fn inject(&mut self, fault: Fault) -> Result<Outcome> {
+        (**self).inject(fault)
+    }
+
+    fn heal(&mut self, fault: Fault) -> Result<()> {
+        (**self).heal(fault)
+    }
+
+    fn tend(&mut self) -> Result<()> {
+        (**self).tend()
+    }
+}
+
 /// The brokers of a cluster.
 pub struct Brokers<'a> {
     /// Which.

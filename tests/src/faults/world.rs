@@ -6,6 +6,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 
 use crate::disk::Disk;
+use crate::faults::passwords::{LOGIN_MODULE, Passwords};
 use crate::faults::plan::{BROKERS, DISK_BROKER, Side};
 use crate::kafka::{KafkaCluster, Options, Version};
 use crate::oracle;
@@ -19,6 +20,8 @@ pub const TRANSACTIONS: &str = "transactions";
 pub const PARTITIONS: i32 = 6;
 /// Six brokers run on one small machine.
 const HEAP_MB: u32 = 384;
+/// How long a login of kmirror counts: it authenticates again while faults go on.
+const SESSION_MS: &str = "20000";
 /// Where Debian's package `libfaketime` puts what gives a process another clock; `FAKETIME_LIBRARY` names another place.
 const FAKETIME: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -37,6 +40,8 @@ pub struct Site {
     pub near: String,
     /// Addresses for kmirror.
     pub far: String,
+    /// What kmirror logs in with there.
+    pub passwords: Passwords,
 }
 
 /// What this machine cannot do, and so is left out of the plan when it is carried out.
@@ -85,6 +90,10 @@ fn site(side: Side, version: Version, means: &Means) -> Result<Site> {
     };
     let options = options
         .behind_proxy()
+        .with("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,FAR:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT")
+        .with("sasl.enabled.mechanisms", "SCRAM-SHA-512")
+        .with("listener.name.far.scram-sha-512.sasl.jaas.config", &format!("{LOGIN_MODULE};"))
+        .with("connections.max.reauth.ms", SESSION_MS)
         .with("min.insync.replicas", "2")
         .with("transaction.state.log.min.isr", "2")
         .with("log.dirs", "{dir}/data-1,{dir}/data-2")
@@ -92,5 +101,6 @@ fn site(side: Side, version: Version, means: &Means) -> Result<Site> {
     let cluster = KafkaCluster::start(version, options).with_context(|| format!("the {side} cluster"))?;
     let links = (1..).zip(cluster.proxies(Link::default())?).collect();
     let (near, far) = (cluster.bootstrap(), cluster.bootstrap_of("FAR_PROXY"));
-    Ok(Site { side, cluster, links, near, far })
+    let passwords = Passwords::first(&near)?;
+    Ok(Site { side, cluster, links, near, far, passwords })
 }

@@ -8,7 +8,7 @@ use kmirror_tests::kafka::Version;
 
 use crate::fixture::many_processes;
 
-/// A seed whose plan has fourteen of the seventeen kinds of faults in so short a time, and kills kmirror three times.
+/// A seed whose plan has fifteen of the eighteen kinds of faults in so short a time, and kills kmirror three times.
 const SEED: u64 = 87;
 const LENGTH: Duration = Duration::from_secs(40);
 /// Light, since six brokers and other tests run beside.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use kmirror_tests::cache::{repository, scratch};
 use kmirror_tests::kmirror::binary;
-use kmirror_tests::process::Process;
+use kmirror_tests::process::{Process, Signal, run};
 
 /// What must not come out, and what nothing else is called.
 const MARK: &str = "Sw0rdf1shMark";
@@ -199,6 +200,29 @@ fn nothing_that_a_provider_supplies_is_shown() {
             assert!(said.contains(&variable) || said.contains(key) || !said.contains("error"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_crash_leaves_no_core_file_unless_asked() {
+    // A pipe that nobody writes to has it wait with its file half read.
+    let crash = |options: &[&str]| {
+        let mut case = Case::new("");
+        let pipe = case.directory.join("pipe");
+        run(Command::new("mkfifo").arg(&pipe)).unwrap();
+        case.written.insert(pipe.clone());
+        let mut command = Command::new("bash");
+        command.args(["-c", "ulimit -c unlimited; exec \"$@\"", "bash"]).arg(binary().unwrap());
+        command.args(options).arg("run").arg(&pipe).current_dir(&case.directory);
+        let process = Process::spawn("kmirror", &mut command, &case.directory).unwrap();
+        // Opening waits until it reads.
+        let open = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        process.signal(Signal::ABORT);
+        let exit = process.wait(Duration::from_secs(10)).unwrap();
+        drop(open);
+        exit.status.core_dumped()
+    };
+    assert!(!crash(&[]), "a core file was written");
+    assert!(crash(&["--core-files"]), "what is asked for is not done");
 }
 
 #[test]

@@ -71,7 +71,7 @@ async fn converse(
     for _ in 0..MAX_ROUNDS {
         let request = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::copy_from_slice(&message));
         let answer = ask(shared, version, request).await?;
-        check(sasl, &answer).map_err(failed)?;
+        check(sasl, exchange, &answer).map_err(failed)?;
         if answer.auth_bytes.len() > MAX_CHALLENGE_BYTES {
             return Err(endless("a message that is far too long"));
         }
@@ -83,12 +83,14 @@ async fn converse(
     Err(endless("it does not come to an end"))
 }
 
-fn check(sasl: &Sasl, answer: &SaslAuthenticateResponse) -> Result<(), SaslError> {
+fn check(sasl: &Sasl, exchange: &Exchange, answer: &SaslAuthenticateResponse) -> Result<(), SaslError> {
+    let mechanism = sasl.settings().mechanism();
     let refused = |code| SaslError::Refused {
-        mechanism: sasl.settings().mechanism(),
-        user: sasl.settings().user().map(Into::into),
+        mechanism,
+        user: exchange.user().or_else(|| sasl.settings().user().map(Into::into)),
         code,
         message: quoted(answer.error_message.as_deref().unwrap_or("no reason given")).into(),
+        hint: exchange.hint(mechanism),
     };
     ErrorCode::from(answer.error_code).ok().map_err(refused)
 }

@@ -109,7 +109,10 @@ impl Exchange {
                 if ahead > 0 { "ahead of" } else { "behind" }
             ),
         };
-        format!("{} must have its newest key in the broker's key tab; {clock}", self.service())
+        let service = self.service();
+        format!(
+            "{service} (sasl.kerberos.service.name) must have its newest key in the broker's key tab; {clock}"
+        )
     }
 
     /// The first token, which shows the ticket.

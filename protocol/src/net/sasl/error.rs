@@ -36,7 +36,7 @@ pub enum SaslError {
         code: ErrorCode,
     },
     /// The broker does not believe us.
-    #[error("{mechanism}{} was refused: {message} ({code}); {}", whom(.user), hint(.mechanism))]
+    #[error("{mechanism}{} was refused: {message} ({code}); {hint}", whom(.user))]
     Refused {
         /// What is configured.
         mechanism: &'static str,
@@ -46,6 +46,8 @@ pub enum SaslError {
         code: ErrorCode,
         /// Its words.
         message: Arc<str>,
+        /// What to look at.
+        hint: Arc<str>,
     },
     /// The broker does not know our password either.
     #[error(
@@ -123,13 +125,13 @@ fn whom(user: &Option<Arc<str>>) -> String {
     user.as_ref().map(|user| format!(" as user {user}")).unwrap_or_default()
 }
 
-fn hint(mechanism: &str) -> &'static str {
+/// What to look at when a broker refuses.
+pub(super) fn hint(mechanism: &str) -> &'static str {
     match mechanism {
         "PLAIN" => "check username and password in sasl.jaas.config",
         "OAUTHBEARER" => {
             "check what the broker expects of tokens: issuer, audience, scope, and the clocks of both sides"
         }
-        "GSSAPI" => "check the principal, sasl.kerberos.service.name, and the clocks of both sides",
         "AWS_MSK_IAM" => "check the credentials, their policy (kafka-cluster:Connect), and the clock",
         _ => {
             "check username and password in sasl.jaas.config, and that the user has credentials for this very \
@@ -170,6 +172,7 @@ mod tests {
             user: Some("alice".into()),
             code: ErrorCode::SaslAuthenticationFailed,
             message: "no".into(),
+            hint: hint("SCRAM-SHA-512").into(),
         };
         assert!(
             error.to_string().starts_with("SCRAM-SHA-512 as user alice was refused: no (SASL_AUTH"),

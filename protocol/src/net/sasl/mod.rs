@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 pub use aws::{AwsError, AwsSettings};
 pub use error::SaslError;
+use error::hint;
 pub(super) use error::quoted;
 pub use oauth::TokenError;
 
@@ -270,6 +271,22 @@ impl Exchange {
             Self::Scram(scram) => scram.first(),
             Self::OAuthBearer(exchange) => exchange.first(),
             Self::Gssapi(exchange) => Zeroizing::new(exchange.first()),
+        }
+    }
+
+    /// Who we say we are, where not the configuration but the exchange knows.
+    pub(super) fn user(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Gssapi(exchange) => Some(exchange.principal().into()),
+            _ => None,
+        }
+    }
+
+    /// What to look at when the broker refuses.
+    pub(super) fn hint(&self, mechanism: &str) -> Arc<str> {
+        match self {
+            Self::Gssapi(exchange) => exchange.hint().into(),
+            _ => hint(mechanism).into(),
         }
     }
 

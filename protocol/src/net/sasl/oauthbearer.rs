@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::error::quoted;
+use super::error::{hint, quoted};
 use super::{SaslError, Step};
 use crate::secret::Secret;
 use crate::wire::error::ErrorCode;
@@ -63,6 +63,7 @@ impl OAuthBearer {
                 user: None,
                 code: ErrorCode::SaslAuthenticationFailed,
                 message: reasons.as_str().into(),
+                hint: hint(MECHANISM).into(),
             }),
         }
     }
