@@ -5,7 +5,7 @@
 //! No mirror that copies through user space can use less. Only the relay runs in a process of its own; whoever
 //! serves the bytes and whoever discards them belongs to the comparison and does not count.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub fn relay(source: SocketAddr, target: SocketAddr, trust: Option<&str>) -> Res
 fn copy(mut source: impl Read, mut target: impl Write) -> Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        let count = source.read(&mut buffer)?;
+        let count = read(&mut source, &mut buffer)?;
         if count == 0 {
             return Ok(target.flush()?);
         }
@@ -91,15 +91,23 @@ fn copy(mut source: impl Read, mut target: impl Write) -> Result<()> {
     }
 }
 
+/// Zero at the end. Both who serves and the relay hang up without the goodbye of TLS.
+fn read(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    from.read(buffer)
+        .or_else(|error| if error.kind() == ErrorKind::UnexpectedEof { Ok(0) } else { Err(error) })
+}
+
 type Encrypted = StreamOwned<ServerConnection, TcpStream>;
 
 fn server(stores: &Stores) -> Result<Arc<ServerConfig>> {
     let certificate = CertificateDer::from_pem_file(stores.path("broker.crt"))?;
     let key = PrivateKeyDer::from_pem_file(stores.path("broker.key"))?;
-    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
+    // The relay only writes to one of them: closing with a ticket unread would reset the connection.
+    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
@@ -123,11 +131,9 @@ fn discard(mut relay: impl Read) -> Result<u64> {
     let mut buffer = vec![0; 1 << 20];
     let mut total = 0;
     loop {
-        match relay.read(&mut buffer) {
-            // The relay hangs up without a goodbye.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(total),
-            Ok(0) => return Ok(total),
-            count => total += u64::try_from(count?)?,
+        match read(&mut relay, &mut buffer)? {
+            0 => return Ok(total),
+            count => total += u64::try_from(count)?,
         }
     }
 }

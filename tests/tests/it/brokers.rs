@@ -1,4 +1,4 @@
-//! Brokers that die: clusters of three, killed one after the other under load.
+//! Brokers that are restarted as an upgrade does it, and brokers that die: clusters of three, under load.
 
 use std::thread;
 use std::time::Duration;
@@ -28,9 +28,18 @@ fn kill_two_one_after_the_other(cluster: &mut KafkaCluster) {
     }
 }
 
-/// Mirrors from a cluster of three to a cluster of three under load, with trouble first at the target, then at the
-/// source.
-pub(crate) fn survives(trouble: fn(&mut KafkaCluster)) {
+fn restart_one_after_the_other(cluster: &mut KafkaCluster) {
+    for broker in 1..=3 {
+        cluster.stop_broker(broker).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        cluster.start_broker(broker).unwrap();
+        thread::sleep(Duration::from_secs(2));
+    }
+}
+
+/// First trouble at the target, then at the source.
+#[test]
+fn brokers_are_restarted_and_killed_under_load() {
     let _alone = many_processes();
     let mut source = three_brokers(Version::V4_3_0);
     let mut target = three_brokers(Version::V3_9_1);
@@ -49,17 +58,15 @@ pub(crate) fn survives(trouble: fn(&mut KafkaCluster)) {
         let held = oracle::offsets_held(&source.bootstrap(), TOPIC).unwrap();
         wait_for(&mirror, target, TOPIC, held);
     };
-    trouble(&mut target);
-    caught_up(&source, &target);
-    trouble(&mut source);
+    for trouble in [restart_one_after_the_other, kill_two_one_after_the_other] {
+        trouble(&mut target);
+        caught_up(&source, &target);
+        trouble(&mut source);
+        caught_up(&source, &target);
+    }
     let exit = producer.stop(SOON).unwrap();
     assert!(exit.status.success(), "{}", producer.tail(20));
     caught_up(&source, &target);
     stop(&mirror);
     verify((&source, TOPIC), (&target, TOPIC)).assert_exact(10_000);
-}
-
-#[test]
-fn brokers_are_killed_under_load() {
-    survives(kill_two_one_after_the_other);
 }

@@ -35,7 +35,6 @@ mod progress;
 mod read_by_java;
 mod refusals;
 mod refused;
-mod restarts;
 mod rights;
 mod rotation;
 mod sasl;
