@@ -11,8 +11,14 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 use sha2::Sha256;
+
+use crate::stores::Stores;
 
 /// What it signs with. Brokers want 256 bits at least.
 const KEY: &[u8] = b"kmirror-kmirror-kmirror-kmirror-kmirror-key";
@@ -22,6 +28,7 @@ pub const CLIENT: (&str, &str) = ("mirror", "client-s3cret");
 
 /// Serves until it is dropped, and a little longer.
 pub struct TokenEndpoint {
+    url: String,
     port: u16,
     state: Arc<State>,
 }
@@ -34,8 +41,23 @@ struct State {
 }
 
 impl TokenEndpoint {
-    /// Gives out tokens that live for `lifetime`.
+    /// Gives out tokens that live for `lifetime`, unencrypted.
     pub fn start(lifetime: Duration) -> Result<Self> {
+        Self::start_with(lifetime, None)
+    }
+
+    /// The same over TLS, with the certificate `broker` of `stores`.
+    pub fn start_tls(lifetime: Duration, stores: &Stores) -> Result<Self> {
+        let certificate = CertificateDer::from_pem_file(stores.path("broker.crt"))?;
+        let key = PrivateKeyDer::from_pem_file(stores.path("broker.key"))?;
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
+        Self::start_with(lifetime, Some(Arc::new(config)))
+    }
+
+    fn start_with(lifetime: Duration, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let state = Arc::new(State {
@@ -44,6 +66,8 @@ impl TokenEndpoint {
             is_down: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://127.0.0.1:{port}/token");
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -51,16 +75,16 @@ impl TokenEndpoint {
                     return;
                 }
                 // Who does not ask to the end gets nothing; the next one may.
-                let _ = serve(&stream, &shared);
+                let _ = serve(stream, tls.clone(), &shared);
             }
         });
-        Ok(Self { port, state })
+        Ok(Self { url, port, state })
     }
 
     /// Where to ask.
     #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/token", self.port)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// How many tokens it gave out.
@@ -90,9 +114,16 @@ impl Drop for TokenEndpoint {
     }
 }
 
-fn serve(stream: &TcpStream, state: &State) -> Result<()> {
+fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, state: &State) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let (authorization, form) = request(stream)?;
+    match tls {
+        Some(config) => answer(StreamOwned::new(ServerConnection::new(config)?, stream), state),
+        None => answer(stream, state),
+    }
+}
+
+fn answer(mut stream: impl Read + Write, state: &State) -> Result<()> {
+    let (authorization, form) = request(&mut stream)?;
     let known = format!("Basic {}", STANDARD.encode(format!("{}:{}", CLIENT.0, CLIENT.1)));
     let (status, body) = if state.is_down.load(Ordering::SeqCst) {
         ("503 Service Unavailable", String::new())
@@ -104,17 +135,16 @@ fn serve(stream: &TcpStream, state: &State) -> Result<()> {
         let seconds = state.lifetime.as_secs();
         ("200 OK", json!({"access_token": token, "token_type": "Bearer", "expires_in": seconds}).to_string())
     };
-    let mut stream = stream;
     write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    Ok(())
+    Ok(stream.flush()?)
 }
 
 /// The header `Authorization` and the body.
-fn request(stream: &TcpStream) -> Result<(String, String)> {
+fn request(stream: impl Read) -> Result<(String, String)> {
     let mut reader = BufReader::new(stream);
     let (mut authorization, mut length) = (String::new(), 0);
     loop {

@@ -11,6 +11,7 @@ use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::process::{Process, run};
+use kmirror_tests::stores::Stores;
 use kmirror_tests::token_endpoint::{CLIENT, TokenEndpoint};
 
 use crate::fixture::{SOON, assert_same, eventually, stop, wait_for};
@@ -79,11 +80,28 @@ fn password(module: &str, mechanism: &'static str, user: &str, password: &str, o
 }
 
 fn token(endpoint: &str, secret: &str) -> Login {
+    token_with(endpoint, secret, "")
+}
+
+/// The endpoint's certificate is verified by options of the login module, as Java has it.
+fn token_over_tls(endpoint: &str, stores: &Stores) -> Login {
+    let trust = stores.path("ca.pem");
+    token_with(
+        endpoint,
+        CLIENT.1,
+        &format!(" ssl.truststore.type=\"PEM\" ssl.truststore.location=\"{trust}\""),
+    )
+}
+
+fn token_with(endpoint: &str, secret: &str, options: &str) -> Login {
     let handler = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
     Login {
         listener: "SIGNED",
         mechanism: "OAUTHBEARER",
-        jaas: format!("{OAUTH} clientId=\"{}\" clientSecret=\"{secret}\" scope=\"kafka\";", CLIENT.0),
+        jaas: format!(
+            "{OAUTH} clientId=\"{}\" clientSecret=\"{secret}\" scope=\"kafka\"{options};",
+            CLIENT.0
+        ),
         more: vec![
             ("sasl.login.callback.handler.class", handler.to_owned()),
             ("sasl.oauthbearer.token.endpoint.url", endpoint.to_owned()),
@@ -184,6 +202,8 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
     let clusters = [&source, &target];
     // Shorter than the test: it is fetched anew meanwhile.
     let endpoint = TokenEndpoint::start(Duration::from_secs(5)).unwrap();
+    let stores = Stores::make().unwrap();
+    let encrypted = TokenEndpoint::start_tls(Duration::from_secs(5), &stores).unwrap();
     let mut tokens = delegation_tokens(clusters).into_iter();
     let both = |login: &dyn Fn() -> Login| [login(), login()];
     let ways = [
@@ -191,7 +211,8 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
         ("scram256", both(&|| password(SCRAM, "SCRAM-SHA-256", BOB.0, BOB.1, ""))),
         ("scram512", both(&|| password(SCRAM, "SCRAM-SHA-512", BOB.0, BOB.1, ""))),
         ("unsigned", both(&unsigned)),
-        ("oauth", both(&|| token(&endpoint.url(), CLIENT.1))),
+        ("oauth", both(&|| token(endpoint.url(), CLIENT.1))),
+        ("https", both(&|| token_over_tls(encrypted.url(), &stores))),
         ("token", [tokens.next().unwrap(), tokens.next().unwrap()]),
     ];
     oracle::create_topic(&source.bootstrap(), "secured", 2, 1, &[]).unwrap();
@@ -214,7 +235,7 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
     for (name, _) in &ways {
         wait_for(&mirror, &target, &mirrored(name), held);
     }
-    eventually("the third token", || endpoint.given() >= 3);
+    eventually("the third token", || endpoint.given() >= 3 && encrypted.given() >= 3);
     let after = sockets(&mirror);
     assert!(before.is_subset(&after), "{before:?} became {after:?}\n{}", mirror.tail(60));
     stop(&mirror);
@@ -231,7 +252,8 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
             Login { listener: "SIGNED", ..password(PLAIN, "PLAIN", "a", "b", "") },
             "not enabled there, but OAUTHBEARER is",
         ),
-        (token(&endpoint.url(), CLIENT.1), "answered with HTTP status 503"),
+        (token(endpoint.url(), CLIENT.1), "answered with HTTP status 503"),
+        (token(encrypted.url(), CLIENT.1), "was issued by"),
     ];
     for (login, expected) in cases {
         let said = refused(&login, clusters);
