@@ -17,6 +17,8 @@ use crate::wire::messages::{
 
 /// More than any mechanism takes.
 const MAX_ROUNDS: usize = 8;
+/// How old an exchange may be when it is shown: brokers refuse stamps and tokens that are much older.
+const FRESH_FOR: Duration = Duration::from_secs(30);
 /// More than any mechanism says at once.
 const MAX_CHALLENGE_BYTES: usize = 64 << 10;
 
@@ -33,8 +35,13 @@ pub(super) async fn authenticate(
     let failed = |source| NetError::sasl(shared.address(), source);
     // What takes long, tokens and tickets, is got while others still use the connection.
     let mut exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
+    let begun = Instant::now();
     let _alone = shared.alone().await?;
     sleep_until(not_before).await;
+    // Answers that are in flight are taken as slowly as the target is.
+    if begun.elapsed() > FRESH_FOR {
+        exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
+    }
     let mechanism = sasl.settings().mechanism();
     propose(shared, mechanism).await?;
     let lifetime = converse(shared, sasl, &mut exchange, version).await?;
@@ -71,7 +78,10 @@ async fn converse(
     for _ in 0..MAX_ROUNDS {
         let request = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::copy_from_slice(&message));
         let answer = ask(shared, version, request).await?;
-        check(sasl, exchange, &answer).map_err(failed)?;
+        if let Err(refused) = check(sasl, exchange, &answer) {
+            sasl.forget(&shared.address().host).await;
+            return Err(failed(refused));
+        }
         if answer.auth_bytes.len() > MAX_CHALLENGE_BYTES {
             return Err(endless("a message that is far too long"));
         }

@@ -73,12 +73,16 @@ impl Session {
     }
 
     /// Authenticates anew, with what is configured now. As somebody else that is not possible: then the connection ends,
-    /// and the next one is theirs.
+    /// and the next one is theirs; what is in flight is answered before.
     async fn renew(&mut self, not_before: Instant) -> Result<Option<Duration>, NetError> {
         let sasl = self.options.security.sasl();
         let same = |new: &Arc<Sasl>| new.settings().is_same_user(self.sasl.settings());
         let closed = || NetError::ClosedHere { address: self.shared.address().clone() };
-        let sasl = sasl.filter(same).ok_or_else(closed)?;
+        let Some(sasl) = sasl.filter(same) else {
+            let _alone = self.shared.alone().await?;
+            self.shared.break_with(closed());
+            return Ok(None);
+        };
         self.sasl = sasl;
         authenticate(&self.shared, &self.sasl, self.version, not_before).await
     }

@@ -28,6 +28,10 @@ const MAX_HOPS: usize = 10;
 const MAX_SERVICES: usize = 10_000;
 /// Share of a service ticket's life after which another is asked for.
 const SERVICE_PERCENT: u32 = 80;
+/// A clock that differs by more seconds from what has passed was set.
+const CLOCK_WAS_SET: i64 = 5;
+/// For how long KDCs that were silent are not asked for tickets that can wait.
+const SILENCE_HOLDS: Duration = Duration::from_secs(60);
 /// For how long a failure that may pass answers for the next tries, so that those who waited do not wait in turn.
 const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// The renewing task looks again at least so often, since clocks are set and hosts are suspended, and at most so often.
@@ -54,6 +58,8 @@ struct State {
     login: Option<LoggedIn>,
     /// Why the last login failed, and until when that answers for the next.
     failed: Option<(Instant, KerberosError)>,
+    /// Until when held tickets are shown without asking for others.
+    silent_until: Option<Instant>,
     /// Tickets by the service's principal.
     services: BTreeMap<String, Credential>,
     /// Ticket-granting tickets of other realms, by realm.
@@ -71,6 +77,8 @@ struct LoggedIn {
     refresh_at: KerberosTime,
     /// When a failed try, or a login too soon, may be followed by the next.
     not_before: KerberosTime,
+    /// When that was written down, by our clock and by one that nobody sets.
+    clock: (KerberosTime, Instant),
 }
 
 impl Drop for Kerberos {
@@ -103,6 +111,15 @@ impl Kerberos {
         self.renewal.get_or_init(|| tokio::spawn(keep_renewed(Arc::downgrade(&self.shared))).abort_handle());
         Ok(exchange)
     }
+
+    /// Forgets the ticket for the broker on `host`, which refused it.
+    pub async fn forget(&self, host: &str) {
+        let mut state = self.shared.state.lock().await;
+        if let (Ok(conf), Some(login)) = (state.conf(&self.shared.settings), &state.login) {
+            let service = self.shared.service(&conf, &login.tgt, host);
+            state.services.remove(&service.to_string());
+        }
+    }
 }
 
 /// Renews while anybody uses the tickets.
@@ -120,7 +137,11 @@ impl Shared {
     async fn exchange(&self, host: &str) -> Result<Exchange, KerberosError> {
         let mut state = self.state.lock().await;
         let conf = state.conf(&self.settings)?;
-        self.keep_logged_in(&mut state, &conf).await?;
+        // Renewing is the task's work: nobody waits for KDCs while the tickets hold.
+        let now = login::now()?.0;
+        if !state.holds(now) || state.clock_was_set(now) {
+            self.keep_logged_in(&mut state, &conf).await?;
+        }
         let credential = match self.ticket(&mut state, &conf, host).await {
             Err(error) if says_that_the_login_is_stale(&error) => {
                 tracing::info!(error = %error, "the KDC does not take the ticket any more; logging in anew");
@@ -138,13 +159,22 @@ impl Shared {
         )
     }
 
-    /// Renews when it is time to; how long to wait until then.
+    /// Renews when it is time to; how long to wait until then. Others use the tickets meanwhile.
     async fn renew(&self) -> Duration {
-        let mut state = self.state.lock().await;
-        let kept = match state.conf(&self.settings) {
-            Ok(conf) => self.keep_logged_in(&mut state, &conf).await,
+        let due = {
+            let mut state = self.state.lock().await;
+            state.conf(&self.settings).and_then(|conf| Ok(state.due()?.map(|basis| (conf, basis))))
+        };
+        let kept = match due {
+            Ok(Some((conf, basis))) => {
+                let login = self.log_in(&basis, &conf).await;
+                let mut state = self.state.lock().await;
+                self.settle(&mut state, login)
+            }
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
+        let state = self.state.lock().await;
         if let Err(error) = kept {
             tracing::warn!(error = %in_full(&error), "there is no valid Kerberos ticket");
             return self.settings.min_time_before_relogin;
@@ -154,25 +184,24 @@ impl Shared {
         Duration::from_secs(u64::try_from(due.since(now)).unwrap_or(0))
     }
 
-    /// Logs in where there is no login or it nears its end. A login that still holds survives a failure to renew it.
+    /// Logs in where there is no login or it nears its end.
     async fn keep_logged_in(&self, state: &mut State, conf: &Conf) -> Result<(), KerberosError> {
+        let Some(basis) = state.due()? else { return Ok(()) };
+        let login = self.log_in(&basis, conf).await;
+        self.settle(state, login)
+    }
+
+    /// A login that still holds survives a failure to renew it.
+    fn settle(&self, state: &mut State, login: Result<Login, KerberosError>) -> Result<(), KerberosError> {
         let now = login::now()?.0;
+        let holds = state.holds(now);
         let pause = i64::try_from(self.settings.min_time_before_relogin.as_secs()).unwrap_or(i64::MAX);
-        let holds = state.login.as_ref().is_some_and(|login| login.tgt.is_valid(now.plus(state.ahead)));
-        let is_due = |login: &LoggedIn| now >= login.refresh_at && now >= login.not_before;
-        if holds && !state.login.as_ref().is_some_and(is_due) {
-            return Ok(());
-        }
-        if let Some((until, error)) = &state.failed
-            && !holds
-            && Instant::now() < *until
-        {
-            return Err(error.clone());
-        }
-        match (self.log_in(state, conf, now).await, &mut state.login) {
+        match (login, &mut state.login) {
             (Ok(login), _) => self.logged_in(state, login, now, pause),
             (Err(error), Some(old)) if holds => {
+                old.refresh_at = old.refresh_at.min(now);
                 old.not_before = now.plus(pause.max(1));
+                old.clock = (now, Instant::now());
                 tracing::warn!(
                     principal = %old.tgt.client, until = %old.tgt.end, error = %in_full(&error),
                     "the Kerberos ticket cannot be renewed; it still holds"
@@ -197,12 +226,14 @@ impl Shared {
     }
 
     /// A new login; from a cache that nobody has renewed, the renewed ticket of it.
-    async fn log_in(&self, state: &State, conf: &Conf, now: KerberosTime) -> Result<Login, KerberosError> {
-        let fresh = login::log_in(&self.settings, conf, state.ahead).await;
+    async fn log_in(&self, basis: &Basis, conf: &Conf) -> Result<Login, KerberosError> {
+        let Basis { now, ahead, held } = basis;
+        let (now, ahead) = (*now, *ahead);
+        let fresh = login::log_in(&self.settings, conf, ahead).await;
         if !matches!(self.settings.credentials, KerberosCredentials::Cache(_)) {
             return fresh;
         }
-        let held = state.login.as_ref().map(|login| &login.tgt);
+        let held = held.as_ref();
         let (cached, services) = match fresh {
             Ok(login) => (Some(login.tgt), login.services),
             // The file may be gone or out of date while what we made of it is not.
@@ -212,12 +243,19 @@ impl Shared {
         let Some(newest) = cached.iter().chain(held).max_by_key(|tgt| tgt.end).cloned() else {
             return Err(KerberosError::NoPrincipal);
         };
-        if now < self.refresh_at(&newest, state.ahead)? || !newest.is_renewable(now) {
-            return Ok(Login { tgt: newest, services, ahead: state.ahead });
+        if now < self.refresh_at(&newest, ahead)? || !newest.is_renewable(now) {
+            return Ok(Login { tgt: newest, services, ahead });
         }
         let server = newest.server.clone();
-        let tgt = login::trade(&self.settings, conf, &newest, &server, state.ahead).await?;
-        Ok(Login { tgt, services, ahead: state.ahead })
+        let tgt = match login::trade(&self.settings, conf, &newest, &server, ahead).await {
+            Ok(tgt) => tgt,
+            Err(error) if newest.is_valid(now.plus(ahead)) => {
+                tracing::warn!(error = %in_full(&error), "the cached ticket cannot be renewed; it still holds");
+                newest
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Login { tgt, services, ahead })
     }
 
     fn logged_in(
@@ -244,7 +282,8 @@ impl Shared {
         state.realms.clear();
         let services = login.services.into_iter().map(|ticket| (ticket.server.to_string(), ticket));
         state.services.extend(services.take(MAX_SERVICES));
-        state.login = Some(LoggedIn { tgt: login.tgt, refresh_at, not_before: now.plus(pause) });
+        let clock = (now, Instant::now());
+        state.login = Some(LoggedIn { tgt: login.tgt, refresh_at, not_before: now.plus(pause), clock });
         Ok(())
     }
 
@@ -261,7 +300,8 @@ impl Shared {
         let name = service.to_string();
         let now = login::now()?.0.plus(state.ahead);
         let held = state.services.get(&name).filter(|ticket| ticket.is_valid(now)).cloned();
-        if let Some(held) = held.as_ref().filter(|ticket| now < ticket.after_percent(SERVICE_PERCENT)) {
+        let can_wait = state.silent_until.is_some_and(|until| Instant::now() < until);
+        if let Some(held) = held.as_ref().filter(|one| can_wait || now < one.after_percent(SERVICE_PERCENT)) {
             return Ok(held.clone());
         }
         match (self.fetch(state, conf, tgt, service).await, held) {
@@ -275,6 +315,7 @@ impl Shared {
             }
             (Err(error), Some(held)) if error.is_transient() => {
                 tracing::warn!(service = name, error = %in_full(&error), "the ticket cannot be renewed; it still holds");
+                state.silent_until = Some(Instant::now() + SILENCE_HOLDS);
                 Ok(held)
             }
             (Err(error), _) => Err(error),
@@ -345,7 +386,46 @@ impl Shared {
     }
 }
 
+/// What a login goes on from.
+struct Basis {
+    now: KerberosTime,
+    ahead: i64,
+    held: Option<Credential>,
+}
+
 impl State {
+    /// Whether there is a login that is valid.
+    fn holds(&self, now: KerberosTime) -> bool {
+        self.login.as_ref().is_some_and(|login| login.tgt.is_valid(now.plus(self.ahead)))
+    }
+
+    /// How far the KDC's clock is ahead is found at a login, and wrong once ours was set.
+    fn clock_was_set(&self, now: KerberosTime) -> bool {
+        self.login.as_ref().is_some_and(|login| {
+            let (then, since) = login.clock;
+            let passed = i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX);
+            now.since(then).saturating_sub(passed).saturating_abs() > CLOCK_WAS_SET
+        })
+    }
+
+    /// What to log in with, where it is time to.
+    fn due(&self) -> Result<Option<Basis>, KerberosError> {
+        let now = login::now()?.0;
+        let holds = self.holds(now);
+        let nears_its_end = |login: &LoggedIn| now >= login.refresh_at && now >= login.not_before;
+        if holds && !self.clock_was_set(now) && !self.login.as_ref().is_some_and(nears_its_end) {
+            return Ok(None);
+        }
+        match &self.failed {
+            Some((until, error)) if !holds && Instant::now() < *until => Err(error.clone()),
+            _ => Ok(Some(Basis {
+                now,
+                ahead: self.ahead,
+                held: self.login.as_ref().map(|one| one.tgt.clone()),
+            })),
+        }
+    }
+
     /// The configuration as it is now, or else as it last was.
     fn conf(&mut self, settings: &KerberosSettings) -> Result<Conf, KerberosError> {
         match (conf::load(&settings.config), &self.conf) {
@@ -368,7 +448,10 @@ impl State {
             (time, 999_999..) => (time.plus(1), 0),
             (time, microseconds) => (time, microseconds + 1),
         };
-        self.last_stamp = (time.plus(self.ahead), microseconds).max(next);
+        let here = (time.plus(self.ahead), microseconds);
+        // Behind a clock that was set back the last stamp lies in a future that comes too late.
+        let was_set = self.last_stamp.0.since(here.0) > CLOCK_WAS_SET;
+        self.last_stamp = if was_set { here } else { here.max(next) };
         Ok(self.last_stamp)
     }
 }
@@ -379,7 +462,8 @@ fn says_that_the_login_is_stale(error: &KerberosError) -> bool {
     const BAD_KEY_VERSION: i32 = 44;
     const NO_KEY: i32 = 45;
     let KerberosError::Refused(refused) = error else { return false };
-    let codes = [refusal::BAD_INTEGRITY, refusal::TICKET_EXPIRED, MODIFIED, BAD_KEY_VERSION, NO_KEY];
+    let own = [refusal::BAD_INTEGRITY, refusal::TICKET_EXPIRED, refusal::CLOCK_SKEW];
+    let codes = [&own[..], &[MODIFIED, BAD_KEY_VERSION, NO_KEY]].concat();
     codes.contains(&refused.code)
 }
 

@@ -202,6 +202,13 @@ impl Sasl {
         &self.settings
     }
 
+    /// Forgets what was shown to the broker on `host`, which refused it: the key of its ticket may be out of date.
+    pub(super) async fn forget(&self, host: &str) {
+        if let Means::Kerberos(kerberos) = &self.means {
+            kerberos.forget(host).await;
+        }
+    }
+
     /// Begins an exchange with the broker on `host`: with the token or the ticket it takes, which may have to be got.
     ///
     /// # Errors

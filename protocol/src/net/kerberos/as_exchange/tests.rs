@@ -34,7 +34,7 @@ fn ways(etype: i64, kinds: &[i64]) -> Vec<u8> {
     let info = der::sequence(&[
         der::context(0, &der::integer(etype)),
         der::context(1, &der::string("salt")),
-        der::context(2, &der::octets(&[0, 0, 0, 2])),
+        der::context(2, &der::octets(&[0, 0, 16, 0])),
     ]);
     let data = |kind: i64, value: &[u8]| {
         der::sequence(&[der::context(1, &der::integer(kind)), der::context(2, &der::octets(value))])
@@ -45,7 +45,7 @@ fn ways(etype: i64, kinds: &[i64]) -> Vec<u8> {
 }
 
 fn key(etype: Etype) -> Key {
-    Key::from_password(etype, "secret-word", b"salt", Some(2)).unwrap()
+    Key::from_password(etype, "secret-word", b"salt", Some(4096)).unwrap()
 }
 
 /// What the KDC gives: to `client`, under the key, saying it is `at`.

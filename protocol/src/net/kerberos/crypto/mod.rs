@@ -16,6 +16,9 @@ use zeroize::Zeroizing;
 const BLOCK: usize = 16;
 /// Rounds of PBKDF2 beyond which a KDC is not believed: about a second of work.
 pub(super) const MAX_ITERATIONS: u32 = 1_000_000;
+/// Rounds that each type has at least by itself (RFC 3962, RFC 8009). Whoever answers in the KDC's place could ask for fewer,
+/// and then try passwords on what comes back.
+pub(super) const MIN_ITERATIONS: u32 = 4096;
 
 /// What a key is used for (RFC 4120, 7.5.1; RFC 4121, 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,9 +183,18 @@ impl Key {
         salt: &[u8],
         rounds: Option<u32>,
     ) -> Result<Self, CryptoError> {
-        if let Some(rounds) = rounds.filter(|rounds| *rounds == 0 || *rounds > MAX_ITERATIONS) {
+        if let Some(rounds) = rounds.filter(|rounds| !(MIN_ITERATIONS..=MAX_ITERATIONS).contains(rounds)) {
             return Err(CryptoError::Iterations(rounds));
         }
+        Self::stretched(etype, password, salt, rounds)
+    }
+
+    fn stretched(
+        etype: Etype,
+        password: &str,
+        salt: &[u8],
+        rounds: Option<u32>,
+    ) -> Result<Self, CryptoError> {
         let bytes = match etype {
             Etype::Aes128Sha1 | Etype::Aes256Sha1 => sha1::from_password(etype, password, salt, rounds),
             Etype::Aes128Sha2 | Etype::Aes256Sha2 => sha2::from_password(etype, password, salt, rounds),

@@ -38,7 +38,7 @@ fn keys_from_passwords_with_sha1() {
         ),
         (50, "\u{1d11e}", b"EXAMPLE.COMpianist", Etype::Aes128Sha1, "f149c1f2e154a73452d43e7fe62a56e5"),
     ] {
-        let key = Key::from_password(etype, password, salt, Some(rounds)).unwrap();
+        let key = Key::stretched(etype, password, salt, Some(rounds)).unwrap();
         assert_eq!(key.bytes(), hex(expected), "{rounds} {password} {etype}");
     }
 }
@@ -114,7 +114,7 @@ fn encryption_and_checksums_with_sha2() {
 
 #[test]
 fn rounds_have_a_bound() {
-    for rounds in [0, MAX_ITERATIONS + 1] {
+    for rounds in [0, MIN_ITERATIONS - 1, MAX_ITERATIONS + 1] {
         let key = Key::from_password(Etype::Aes256Sha1, "password", b"salt", Some(rounds));
         assert_eq!(key, Err(CryptoError::Iterations(rounds)));
     }

@@ -91,10 +91,11 @@ pub(super) async fn message(settings: &AwsSettings, host: &str) -> Result<Zeroiz
 
 /// What stands behind `kafka` or `kafka-serverless` in a broker's name.
 fn region(host: &str) -> Option<&str> {
-    let mut labels = host.split('.').skip_while(|label| !label.starts_with("kafka"));
-    labels.next()?;
-    let region = labels.next()?;
-    (labels.next() == Some("amazonaws")).then_some(region)
+    let labels: Vec<&str> = host.split('.').collect();
+    labels.windows(3).find_map(|three| match three {
+        ["kafka" | "kafka-serverless", region, "amazonaws"] => Some(*region),
+        _ => None,
+    })
 }
 
 fn payload(credentials: &Credentials, host: &str, region: &str, timestamp: &str) -> Zeroizing<Vec<u8>> {
