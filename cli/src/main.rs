@@ -144,7 +144,10 @@ fn block_on_threads<T>(threads: usize, work: impl Future<Output = T>) -> anyhow:
         .enable_all()
         .build()
         .context("no thread could be started")?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // A thread that still reads a store from a disk that hangs is not waited for.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn tell_finding(finding: &Finding) {

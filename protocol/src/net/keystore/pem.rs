@@ -37,7 +37,11 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 /// The text, with line breaks where they were written as `\n`.
 pub(super) fn text(bytes: &[u8]) -> Zeroizing<String> {
     let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-    if text.contains("\\n") { Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n")) } else { text }
+    if !text.contains("\\n") {
+        return text;
+    }
+    let bare = Zeroizing::new(text.replace("\\r", ""));
+    Zeroizing::new(bare.replace("\\n", "\n"))
 }
 
 /// All certificates.

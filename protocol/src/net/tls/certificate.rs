@@ -7,6 +7,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ASN1Time, FromDer};
 
+use crate::net::sasl::quoted;
+
 /// How many of a certificate's names an error shows.
 const SHOWN_NAMES: usize = 10;
 
@@ -20,6 +22,8 @@ pub(super) struct Certificate {
     /// Until then, in seconds since 1970.
     pub(super) not_after: i64,
     pub(super) names: Names,
+    /// Whether it may sign for some names only (RFC 5280, 4.2.1.10).
+    pub(super) is_constrained: bool,
     /// The key with its algorithm (DER of SubjectPublicKeyInfo).
     pub(super) public_key: Vec<u8>,
 }
@@ -37,11 +41,12 @@ impl Certificate {
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         Some(Self {
-            subject: parsed.subject().to_string(),
-            issuer: parsed.issuer().to_string(),
+            subject: quoted(&parsed.subject().to_string()),
+            issuer: quoted(&parsed.issuer().to_string()),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             names: Names::of(&parsed),
+            is_constrained: !matches!(parsed.name_constraints(), Ok(None)),
             public_key: parsed.public_key().raw.to_vec(),
         })
     }
@@ -74,11 +79,11 @@ impl Names {
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut all: Vec<String> = self.dns.clone();
+        let mut all: Vec<String> = self.dns.iter().map(|name| quoted(name)).collect();
         all.extend(self.addresses.iter().map(IpAddr::to_string));
         if all.is_empty() {
             return match &self.common {
-                Some(name) => write!(f, "{name}"),
+                Some(name) => f.write_str(&quoted(name)),
                 None => f.write_str("nobody"),
             };
         }

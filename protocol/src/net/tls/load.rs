@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -18,7 +19,7 @@ use super::certificate::Certificate;
 use super::error::{Purpose, TlsError};
 use super::settings::{Store, StorePlace, TlsSettings};
 use super::verifier::Verifier;
-use super::{CertificateInfo, Holder, suites};
+use super::{CertificateInfo, Holder, first_version, suites};
 use crate::net::keystore::{self, Identity, KeystoreError, MAX_STORE_BYTES};
 
 /// The bits of a file's mode that let everybody read it.
@@ -39,6 +40,8 @@ pub(super) struct Loaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     modified: (i64, i64),
+    /// Of the file's owner and mode, too.
+    changed: (i64, i64),
     size: u64,
     inode: u64,
 }
@@ -63,7 +66,7 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Loaded, TlsError> {
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let Some(store) = &settings.identity else {
-        let config = Arc::new(builder.with_no_client_auth());
+        let config = finished(builder.with_no_client_auth());
         return Ok(Loaded { config, has_identity: false, certificates, exposed: Vec::new() });
     };
     let identity = identity(store, settings)?;
@@ -73,11 +76,17 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Loaded, TlsError> {
     let config = builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     let exposed = file_of(store).filter(|file| is_exposed(file)).map(Path::to_path_buf);
     Ok(Loaded {
-        config: Arc::new(config),
+        config: finished(config),
         has_identity: true,
         certificates,
         exposed: exposed.into_iter().collect(),
     })
+}
+
+/// Each connection verifies the broker: a session that is resumed would outlive the broker's certificate.
+fn finished(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
 }
 
 /// Those whom we trust: as webpki wants them, as they are, and what to call the place they are from.
@@ -102,8 +111,10 @@ fn trust(
     let found = keystore::trusted(&bytes, store.password.as_ref());
     let found = found.map_err(|source| unusable(store, Purpose::Trust, source))?;
     for one in &found {
-        // What webpki cannot take as an authority still counts as it is.
-        roots.add(CertificateDer::from(one.der.as_slice())).ok();
+        // What is no authority, or none for webpki, still counts as it is.
+        if first_version::may_sign(&one.der) {
+            roots.add(CertificateDer::from(one.der.as_slice())).ok();
+        }
         certificates.extend(described(&one.der, Holder::Trusted { alias: one.alias.clone() }));
     }
     let trusted = found.into_iter().map(|one| one.der).collect();
@@ -176,7 +187,8 @@ fn is_exposed(file: &Path) -> bool {
 fn stamp(file: &Path) -> io::Result<Stamp> {
     let metadata = std::fs::metadata(file)?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
-    Ok(Stamp { modified, size: metadata.size(), inode: metadata.ino() })
+    let changed = (metadata.ctime(), metadata.ctime_nsec());
+    Ok(Stamp { modified, changed, size: metadata.size(), inode: metadata.ino() })
 }
 
 fn read(store: &Store, purpose: Purpose) -> Result<Zeroizing<Vec<u8>>, TlsError> {

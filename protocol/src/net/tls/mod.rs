@@ -224,7 +224,10 @@ impl Tls {
             (Some(Attempt { stamps, result: Err(error) }), Some(before)) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 warn!(%error, cause, "a store has changed and cannot be used; the one read before is used on");
-                self.lock().stamps = stamps;
+                // A file that could not be read is tried again as it is.
+                if !matches!(error, TlsError::Unreadable { .. }) {
+                    self.lock().stamps = stamps;
+                }
                 Ok(before)
             }
             (Some(Attempt { stamps, result: Ok(loaded) }), before) => {

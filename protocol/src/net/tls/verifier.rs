@@ -74,6 +74,19 @@ impl Verifier {
         verified.map_err(|error| self.explain(error, leaf, intermediates, seconds))
     }
 
+    /// Whether a common name may stand for a host name: webpki compares it with no constraints of those who signed.
+    fn takes_common_name(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> bool {
+        let is_free = |der| Certificate::read(der).is_some_and(|one| !one.is_constrained);
+        self.trusted.contains(end_entity.as_ref())
+            || first_version::is(end_entity)
+            || (self.roots.roots.iter().all(|root| root.name_constraints.is_none())
+                && intermediates.iter().all(|der| is_free(der)))
+    }
+
     fn explain(
         &self,
         error: Error,
@@ -105,18 +118,21 @@ impl Verifier {
     }
 }
 
-/// Whether the certificate is for the host.
+/// Whether the certificate is for the host; by its common name, too, if `takes_common_name`.
 fn verify_name(
     end_entity: &CertificateDer<'_>,
     leaf: &Certificate,
     wanted: &ServerName<'_>,
+    takes_common_name: bool,
 ) -> Result<(), TlsError> {
     let parsed = ParsedCertificate::try_from(end_entity);
     if parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, wanted).is_ok()) {
         return Ok(());
     }
     let shown = match wanted {
-        ServerName::DnsName(host) if leaf.names.common_name_is(host.as_ref()) => return Ok(()),
+        ServerName::DnsName(host) if takes_common_name && leaf.names.common_name_is(host.as_ref()) => {
+            return Ok(());
+        }
         ServerName::DnsName(host) => host.as_ref().to_owned(),
         ServerName::IpAddress(address) => IpAddr::from(*address).to_string(),
         other => format!("{other:?}"),
@@ -152,7 +168,8 @@ impl ServerCertVerifier for Verifier {
         let leaf = leaf.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         self.verify_chain(end_entity, &leaf, intermediates, now).map_err(refused)?;
         if self.checks_host_name {
-            verify_name(end_entity, &leaf, server_name).map_err(refused)?;
+            let takes_common_name = self.takes_common_name(end_entity, intermediates);
+            verify_name(end_entity, &leaf, server_name, takes_common_name).map_err(refused)?;
         }
         Ok(ServerCertVerified::assertion())
     }
