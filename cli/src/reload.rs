@@ -85,6 +85,9 @@ fn secure(mirror: &Mirror, plan: &Plan) {
         info!(cluster = alias.as_str(), "secured as read again ({protocol}), from the next connection on");
     }
     for alias in &change.needs_restart {
-        warn!(cluster = alias.as_str(), "how its connections are secured changes only at a restart");
+        warn!(
+            cluster = alias.as_str(),
+            "how its connections are secured, and their way (kmirror.socks5.*, kmirror.bind.address), changes only at a restart"
+        );
     }
 }

@@ -69,7 +69,7 @@ async fn look(plan: &Plan) -> Report {
             |(way, found): &&(Way, WayReport)| ends.contains(&&way.alias) && !found.is_reachable();
         let rights = match report.ways.iter().find(unreachable) {
             Some((way, _)) => Err(format!("not asked: cluster {} cannot be reached", way.alias)),
-            None => rights(flow).await.map_err(|error| chain(&error)),
+            None => rights(plan, flow).await.map_err(|error| chain(&error)),
         };
         report.flows.push(Flow { name: flow.name(), rights });
     }

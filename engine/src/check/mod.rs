@@ -5,5 +5,5 @@ mod needs;
 mod rights;
 
 pub use connections::{BrokerReport, Way, WayReport, ways};
-pub use needs::{End, Need, On};
+pub use needs::{By, End, Need, On};
 pub use rights::{RightsReport, rights};

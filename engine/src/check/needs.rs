@@ -8,10 +8,12 @@ use kmirror_protocol::client::admin::AclOperation::{
 };
 use kmirror_protocol::client::admin::NewTopic;
 
-use crate::plan::{DeletionMode, FlowPlan, Outcome, TargetChange, TopicDecision};
+use crate::plan::{DeletionMode, FlowPlan, HeartbeatPlan, Outcome, TargetChange, TopicDecision};
+use crate::policy::HEARTBEATS_TOPIC;
 
 /// The topic that groups' positions are in.
 const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+const READ_RECORDS: &str = "its records are read";
 
 /// One side of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,15 @@ pub enum End {
     Source,
     /// The cluster that is written.
     Target,
+}
+
+/// Which client of a flow needs a right: each may log in as somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// The one that fetches, or produces and keeps progress.
+    Data,
+    /// The one that asks, creates and changes.
+    Admin,
 }
 
 /// What a right is about.
@@ -65,6 +76,8 @@ impl fmt::Display for On {
 pub struct Need {
     /// Where.
     pub end: End,
+    /// Who needs it.
+    pub by: By,
     /// On what.
     pub on: On,
     /// What must be allowed.
@@ -84,21 +97,31 @@ pub(super) struct Wanted {
     pub(super) creations: Vec<(End, NewTopic)>,
 }
 
-/// What a flow needs for these topics of its source. `groups` are those that are set at the target.
-pub(super) fn wanted(flow: &FlowPlan, topics: &[TopicDecision], groups: &[Arc<str>]) -> Wanted {
+/// What a flow needs for these topics of its source. `groups` are those that are set at the target, `unseen` the topics that
+/// the source does not show.
+pub(super) fn wanted(
+    flow: &FlowPlan,
+    heartbeats: Option<&HeartbeatPlan>,
+    topics: &[TopicDecision],
+    unseen: &[Arc<str>],
+    groups: &[Arc<str>],
+) -> Wanted {
     let mut list = List { wanted: Wanted::default() };
     for decision in topics {
         if let Outcome::Mirrored { target_topic, partitions, change, .. } = &decision.outcome {
             list.mirrored(flow, &decision.source_topic, target_topic, *partitions, *change);
         }
     }
+    for topic in unseen {
+        list.on_topic(End::Source, topic, &[(Read, READ_RECORDS, true)]);
+    }
     list.beside(flow);
-    list.internal(flow);
+    list.internal(flow, heartbeats);
     list.groups(flow, groups);
     let Wanted { mut needs, creations } = list.wanted;
     // For several purposes one right is enough; the essential one is told.
-    needs.sort_by_key(|need| (need.end, need.on.clone(), need.operation, !need.essential));
-    needs.dedup_by_key(|need| (need.end, need.on.clone(), need.operation));
+    needs.sort_by_key(|need| (need.end, need.by, need.on.clone(), need.operation, !need.essential));
+    needs.dedup_by_key(|need| (need.end, need.by, need.on.clone(), need.operation));
     Wanted { needs, creations }
 }
 
@@ -111,19 +134,26 @@ struct List {
 }
 
 impl List {
+    /// For the client that asks and changes.
     fn need(&mut self, end: End, on: On, operation: AclOperation, purpose: &'static str, essential: bool) {
-        self.wanted.needs.push(Need { end, on, operation, purpose, essential });
+        self.wanted.needs.push(Need { end, by: By::Admin, on, operation, purpose, essential });
     }
 
+    /// Records are read and written by the one client, all else is done by the other.
     fn on_topic(&mut self, end: End, topic: &str, rights: &[(AclOperation, &'static str, bool)]) {
         for (operation, purpose, essential) in rights {
-            self.need(end, On::Topic(topic.into()), *operation, purpose, *essential);
+            let by = if matches!(operation, Read | Write) { By::Data } else { By::Admin };
+            let (on, operation, essential) = (On::Topic(topic.into()), *operation, *essential);
+            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential });
         }
     }
 
     /// A small topic of the flow's own: read, written, created if it is not there.
-    fn own(&mut self, end: End, topic: NewTopic, purpose: &'static str, essential: bool) {
-        self.on_topic(end, &topic.name, &[(Read, purpose, essential), (Write, purpose, essential)]);
+    fn own(&mut self, end: End, by: By, topic: NewTopic, purpose: &'static str, essential: bool) {
+        for operation in [Read, Write] {
+            let on = On::Topic(Arc::clone(&topic.name));
+            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential });
+        }
         self.wanted.creations.push((end, topic));
     }
 
@@ -136,11 +166,8 @@ impl List {
         change: Option<TargetChange>,
     ) {
         let settings = "settings of new topics follow the source's";
-        self.on_topic(
-            End::Source,
-            topic,
-            &[(Read, "its records are read", true), (DescribeConfigs, settings, false)],
-        );
+        self.on_topic(End::Source, topic, &[(Read, READ_RECORDS, true), (DescribeConfigs, settings, false)]);
+        self.on_topic(End::Target, target_topic, &[(Write, "its records are written", true)]);
         if change == Some(TargetChange::Create) {
             self.wanted
                 .creations
@@ -151,17 +178,17 @@ impl List {
         self.on_topic(
             End::Target,
             target_topic,
-            &[
-                (Write, "its records are written", true),
-                (Read, proof, false),
-                (DescribeConfigs, "its limits are respected", false),
-            ],
+            &[(Read, proof, false), (DescribeConfigs, "its limits are respected", false)],
         );
         if matches!(change, Some(TargetChange::AddPartitions { .. })) {
             self.on_topic(End::Target, target_topic, &[(Alter, "partitions are added", true)]);
         }
         if flow.sync.topic_configs.is_some() {
             self.on_topic(End::Target, target_topic, &[(AlterConfigs, "sync.topic.configs.enabled", false)]);
+        }
+        if flow.on_refused.raises_limit {
+            let purpose = "kmirror.raise.max.message.bytes";
+            self.on_topic(End::Target, target_topic, &[(AlterConfigs, purpose, false)]);
         }
         if flow.sync.deletions.mode == DeletionMode::On {
             self.on_topic(End::Target, target_topic, &[(Delete, "kmirror.sync.topic.deletions", false)]);
@@ -184,31 +211,45 @@ impl List {
         }
         let follows_groups = sync.checkpoints.is_some() || sync.group_offsets.is_some();
         if follows_groups && sync.watch_groups {
-            self.on_topic(End::Source, CONSUMER_OFFSETS, &[(Read, "kmirror.watch.groups", false)]);
+            let on = On::Topic(CONSUMER_OFFSETS.into());
+            self.need(End::Source, on, Read, "kmirror.watch.groups", false);
         }
         let group = On::Group(flow.share.group.as_str().into());
         self.need(End::Target, group, Read, "the processes of the flow share it through this group", true);
         if flow.transactions.is_some() {
-            let ids = On::TransactionalIds(format!("{}-", flow.share.group).into());
-            self.need(End::Target, ids, Write, "exactly.once.source.support", true);
+            let on = On::TransactionalIds(format!("{}-", flow.share.group).into());
+            let (end, by, operation) = (End::Target, By::Data, Write);
+            let purpose = "exactly.once.source.support";
+            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential: true });
         }
     }
 
-    fn internal(&mut self, flow: &FlowPlan) {
+    fn internal(&mut self, flow: &FlowPlan, heartbeats: Option<&HeartbeatPlan>) {
         let sync = &flow.sync;
         let progress =
             new_topic(&flow.progress_topic, flow.progress_partitions, flow.progress_replication_factor);
-        self.own(End::Target, progress, "progress is kept in it", true);
+        self.own(End::Target, By::Data, progress, "progress is kept in it", true);
         let map = new_topic(&sync.offset_map_topic, 1, sync.offset_map_replication_factor);
-        self.own(End::Target, map, "the offset map is kept in it", true);
+        self.own(End::Target, By::Data, map, "the offset map is kept in it", true);
         if let Some(checkpoints) = &sync.checkpoints {
             let checkpoints = new_topic(&sync.checkpoints_topic, 1, checkpoints.replication_factor);
-            self.own(End::Target, checkpoints, "emit.checkpoints.enabled", false);
+            self.own(End::Target, By::Admin, checkpoints, "emit.checkpoints.enabled", false);
         }
         if let Some(syncs) = &sync.offset_syncs {
-            let end = if sync.offset_syncs_at.on_source { End::Source } else { End::Target };
+            let at_source = sync.offset_syncs_at.on_source;
+            let (end, by) = if at_source { (End::Source, By::Admin) } else { (End::Target, By::Data) };
             let syncs = new_topic(&sync.offset_syncs_at.topic, 1, syncs.replication_factor);
-            self.own(end, syncs, "emit.offset-syncs.enabled", false);
+            self.own(end, by, syncs, "emit.offset-syncs.enabled", false);
+        }
+        if let Some(heartbeats) = heartbeats {
+            self.on_topic(End::Target, HEARTBEATS_TOPIC, &[(Write, "emit.heartbeats.enabled", false)]);
+            let topic = new_topic(HEARTBEATS_TOPIC, 1, heartbeats.replication_factor);
+            self.wanted.creations.push((End::Target, topic));
+        }
+        if flow.on_refused.dead_letters {
+            let topic = &flow.dead_letter_topic;
+            self.on_topic(End::Target, topic, &[(Write, "kmirror.on.refused.records", false)]);
+            self.wanted.creations.push((End::Target, new_topic(topic, 1, flow.replication_factor)));
         }
     }
 
@@ -239,7 +280,8 @@ mod tests {
         let topic = |name| SourceTopic { name, partitions: 3, internal: false, mirrored_before: false };
         let there = BTreeMap::from([("A.known".to_owned(), 1)]);
         let topics = explain(flow, &[topic("fresh"), topic("known")], Some(&there));
-        let wanted = wanted(flow, &topics, &["billing".into()]);
+        let heartbeats = plan.heartbeats.iter().find(|one| one.name() == flow.name());
+        let wanted = wanted(flow, heartbeats, &topics, &["unseen".into()], &["billing".into()]);
         let words = |need: &Need| format!("{:?} {} {} {}", need.end, need.operation, need.on, need.essential);
         let created = wanted.creations.iter().map(|(end, topic)| format!("{end:?} {}", topic.name));
         (wanted.needs.iter().map(words).collect(), created.collect())
@@ -251,6 +293,9 @@ mod tests {
         for need in [
             "Source READ topic fresh true",
             "Source READ topic known true",
+            "Source READ topic unseen true",
+            "Target WRITE topic heartbeats false",
+            "Target WRITE topic A.fresh true",
             "Target WRITE topic A.known true",
             "Target ALTER topic A.known true",
             "Target READ topic A.known false",
@@ -261,7 +306,7 @@ mod tests {
         ] {
             assert!(needs.iter().any(|one| one == need), "{need}: {needs:#?}");
         }
-        assert!(!needs.iter().any(|need| need.contains("A.fresh")), "{needs:#?}");
+        assert!(!needs.iter().any(|need| need.contains("CONFIGS topic A.fresh")), "{needs:#?}");
         assert!(created.contains(&"Target A.fresh".to_owned()), "{created:?}");
         assert!(!created.contains(&"Target A.known".to_owned()), "{created:?}");
     }
@@ -280,13 +325,15 @@ mod tests {
     fn what_is_switched_on_needs_more() {
         let (needs, _) = needs(
             "exactly.once.source.support = enabled\nsync.group.offsets.enabled = true\nkmirror.sync.quotas = true\n\
-             kmirror.sync.topic.deletions = on\n",
+             kmirror.sync.topic.deletions = on\nkmirror.on.refused.records = dead-letter\n\
+             kmirror.raise.max.message.bytes = true\nsync.topic.configs.enabled = false\n",
         );
         for need in [
             "Target WRITE transactional ids that begin with A-mm2- true",
             "Target READ group billing false",
             "Target ALTER_CONFIGS the cluster false",
             "Target DELETE topic A.known false",
+            "Target ALTER_CONFIGS topic A.known false",
         ] {
             assert!(needs.iter().any(|one| one == need), "{need}: {needs:#?}");
         }

@@ -1,21 +1,22 @@
 //! Asks both clusters of a flow which of the rights it needs it has. Changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kmirror_protocol::client::admin::AclOperation::{AlterConfigs, Describe, DescribeConfigs};
 use kmirror_protocol::client::admin::{
     NewTopic, Rights, TopicFault, TopicRights, check_topics, cluster_rights, may_write_transactions,
     topic_rights, unreadable_groups,
 };
-use kmirror_protocol::client::groups::list_groups;
+use kmirror_protocol::client::groups::{ListedGroup, list_groups};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata};
 use kmirror_protocol::wire::error::ErrorCode;
 
-use super::needs::{End, Need, On, Wanted, wanted};
+use super::needs::{By, End, Need, On, Wanted, wanted};
 use crate::clients::{cluster, first_look};
 use crate::filter::TopicFilter;
-use crate::plan::{ClusterAlias, FlowPlan, Outcome, SourceTopic, explain};
+use crate::plan::{ClusterAlias, FlowPlan, Outcome, Plan, SourceTopic, explain};
 
 /// Topics that the target is asked about whether it would create them.
 const CREATIONS_ASKED_MAX: usize = 1000;
@@ -46,17 +47,24 @@ impl RightsReport {
 ///
 /// # Errors
 /// [`ClientError`] when one of the clusters does not answer.
-pub async fn rights(flow: &FlowPlan) -> Result<RightsReport, ClientError> {
+pub async fn rights(plan: &Plan, flow: &FlowPlan) -> Result<RightsReport, ClientError> {
     let client = |alias: &ClusterAlias, plan| cluster(alias, plan, 1, None);
     let asker = Asker {
-        source: client(&flow.source, &flow.source_admin),
-        target: client(&flow.target, &flow.target_admin),
+        source: client(&flow.source, &flow.source_client),
+        target: client(&flow.target, &flow.target_client),
+        source_admin: client(&flow.source, &flow.source_admin),
+        target_admin: client(&flow.target, &flow.target_admin),
     };
-    let (at_source, at_target) = (first_look(&asker.source).await?, first_look(&asker.target).await?);
+    let (at_source, at_target) =
+        (first_look(&asker.source_admin).await?, first_look(&asker.target_admin).await?);
     let topics = SourceTopic::all(&at_source, |_| false);
     let decisions = explain(flow, &topics, Some(&partitions(&at_target)));
     let groups = asker.groups(&flow.sync.groups).await?;
-    let Wanted { needs, creations } = wanted(flow, &decisions, &groups);
+    let heartbeats = plan.heartbeats.iter().find(|one| one.name() == flow.name());
+    // What is named and not to be seen may be hidden.
+    let is_unseen = |name: &&str| !at_source.topics.contains_key(*name) && flow.topics.decide(name).is_in();
+    let unseen: Vec<Arc<str>> = flow.topics.include.names().filter(is_unseen).map(Into::into).collect();
+    let Wanted { needs, creations } = wanted(flow, heartbeats, &decisions, &unseen, &groups);
     let mut report = RightsReport {
         topics: decisions.iter().filter(|one| matches!(one.outcome, Outcome::Mirrored { .. })).count(),
         missing: Vec::new(),
@@ -64,9 +72,14 @@ pub async fn rights(flow: &FlowPlan) -> Result<RightsReport, ClientError> {
         refused: Vec::new(),
     };
     for end in [End::Source, End::Target] {
-        let needs = needs.iter().filter(|need| need.end == end).cloned().collect();
-        let creations = creations.iter().filter(|(at, _)| *at == end).map(|(_, topic)| topic.clone());
-        asker.ask(end, needs, creations.collect(), &mut report).await?;
+        let mut there = BTreeSet::new();
+        for by in [By::Data, By::Admin] {
+            let needs = needs.iter().filter(|need| (need.end, need.by) == (end, by)).cloned().collect();
+            there.extend(asker.ask(end, by, needs, &mut report).await?);
+        }
+        let absent = |(at, topic): &&(End, NewTopic)| *at == end && !there.contains(&topic.name);
+        let absent: Vec<NewTopic> = creations.iter().filter(absent).map(|(_, topic)| topic.clone()).collect();
+        asker.create(end, &absent, &mut report).await?;
     }
     Ok(report)
 }
@@ -81,31 +94,36 @@ fn partitions(metadata: &Metadata) -> BTreeMap<String, i32> {
 struct Asker {
     source: Cluster,
     target: Cluster,
+    source_admin: Cluster,
+    target_admin: Cluster,
 }
 
 impl Asker {
-    fn at(&self, end: End) -> &Cluster {
-        match end {
-            End::Source => &self.source,
-            End::Target => &self.target,
+    fn at(&self, end: End, by: By) -> &Cluster {
+        match (end, by) {
+            (End::Source, By::Data) => &self.source,
+            (End::Source, By::Admin) => &self.source_admin,
+            (End::Target, By::Data) => &self.target,
+            (End::Target, By::Admin) => &self.target_admin,
         }
     }
 
     /// The source's groups that the flow takes.
     async fn groups(&self, filter: &TopicFilter) -> Result<Vec<Arc<str>>, ClientError> {
-        let listed = list_groups(&self.source).await?;
-        Ok(listed.groups.into_iter().map(|group| group.id).filter(|id| filter.decide(id).is_in()).collect())
+        let listed = list_groups(&self.source_admin).await?;
+        let is_taken = |group: &ListedGroup| group.has_positions() && filter.decide(&group.id).is_in();
+        Ok(listed.groups.into_iter().filter(is_taken).map(|group| group.id).collect())
     }
 
+    /// Returns the topics that are there for sure.
     async fn ask(
         &self,
         end: End,
+        by: By,
         needs: Vec<Need>,
-        creations: Vec<NewTopic>,
         report: &mut RightsReport,
-    ) -> Result<(), ClientError> {
-        let at = self.at(end);
-        let told = Told::ask(at, &needs).await?;
+    ) -> Result<Vec<Arc<str>>, ClientError> {
+        let told = Told::ask(self.at(end, by), &needs).await?;
         for need in needs {
             match told.answer(&need) {
                 Answer::Allowed => {}
@@ -113,9 +131,18 @@ impl Asker {
                 Answer::Untold => report.untold.push(need),
             }
         }
-        let absent = |topic: &NewTopic| told.may_be_absent(&topic.name);
-        let absent: Vec<NewTopic> = creations.into_iter().filter(absent).take(CREATIONS_ASKED_MAX).collect();
-        for (topic, answer) in check_topics(at, &absent, CREATION_TIMEOUT).await? {
+        Ok(told.there())
+    }
+
+    /// Whether the topics that may not be there would be created.
+    async fn create(
+        &self,
+        end: End,
+        creations: &[NewTopic],
+        report: &mut RightsReport,
+    ) -> Result<(), ClientError> {
+        let asked = creations.get(..CREATIONS_ASKED_MAX).unwrap_or(creations);
+        for (topic, answer) in check_topics(self.at(end, By::Admin), asked, CREATION_TIMEOUT).await? {
             let fault = answer.err().filter(|fault| fault.code != ErrorCode::TopicAlreadyExists);
             report.refused.extend(fault.map(|fault| (end, topic, fault)));
         }
@@ -160,6 +187,11 @@ impl Told {
         })
     }
 
+    fn there(&self) -> Vec<Arc<str>> {
+        let is_there = |rights: &TopicRights| matches!(rights, TopicRights::Told(_) | TopicRights::Untold);
+        self.topics.iter().filter(|(_, rights)| is_there(rights)).map(|(name, _)| Arc::clone(name)).collect()
+    }
+
     fn answer(&self, need: &Need) -> Answer {
         let among = |rights: Rights| match rights.hold(need.operation) {
             true => Answer::Allowed,
@@ -173,13 +205,18 @@ impl Told {
                 // Who creates a topic has no right to it by that, but nothing can be asked about it before.
                 Some(TopicRights::Absent | TopicRights::Untold) | None => Answer::Untold,
             },
-            On::Cluster => self.cluster.map_or(Answer::Untold, among),
+            // Who may not look at the cluster is told of no right to it; ALTER would have let them look.
+            On::Cluster => match self.cluster {
+                Some(rights)
+                    if !rights.hold(Describe) && matches!(need.operation, DescribeConfigs | AlterConfigs) =>
+                {
+                    Answer::Untold
+                }
+                Some(rights) => among(rights),
+                None => Answer::Untold,
+            },
             On::Group(name) => unless(self.unreadable_groups.contains(name)),
             On::TransactionalIds(_) => unless(self.unwritable_transactions),
         }
-    }
-
-    fn may_be_absent(&self, topic: &Arc<str>) -> bool {
-        !matches!(self.topics.get(topic), Some(TopicRights::Told(_) | TopicRights::Untold))
     }
 }

@@ -148,7 +148,7 @@ pub fn parse_file(text: &str) -> Result<LoginModule, JaasError> {
     while let Some(token) = tokens.next()? {
         let Token::Text(name) = token else { return Err(JaasError::NoSection) };
         let is_clients = name.as_str() == CLIENT_SECTION;
-        let modules = section(&mut tokens)?;
+        let modules = section(&mut tokens, is_clients)?;
         if is_clients && found.is_none() {
             found = Some(modules);
         }
@@ -170,7 +170,7 @@ fn only(mut modules: Vec<LoginModule>) -> Result<LoginModule, JaasError> {
 }
 
 /// What is between the braces, behind a section's name.
-fn section(tokens: &mut Tokens<'_>) -> Result<Vec<LoginModule>, JaasError> {
+fn section(tokens: &mut Tokens<'_>, is_clients: bool) -> Result<Vec<LoginModule>, JaasError> {
     if !matches!(tokens.next()?, Some(Token::Sign('{'))) {
         return Err(JaasError::NoSection);
     }
@@ -178,7 +178,7 @@ fn section(tokens: &mut Tokens<'_>) -> Result<Vec<LoginModule>, JaasError> {
     loop {
         match tokens.next()? {
             Some(Token::Sign('}')) => break,
-            Some(token) => modules.push(module(token, tokens, true)?),
+            Some(token) => modules.push(module(token, tokens, is_clients)?),
             None => return Err(JaasError::NoSection),
         }
     }
@@ -188,8 +188,9 @@ fn section(tokens: &mut Tokens<'_>) -> Result<Vec<LoginModule>, JaasError> {
     }
 }
 
-/// A module as far as its semicolon. In files Java replaces system properties in values.
-fn module(first: Token, tokens: &mut Tokens<'_>, in_file: bool) -> Result<LoginModule, JaasError> {
+/// A module as far as its semicolon. In files Java replaces system properties in values, which is of no account in sections
+/// of others.
+fn module(first: Token, tokens: &mut Tokens<'_>, has_properties: bool) -> Result<LoginModule, JaasError> {
     let Token::Text(class) = first else { return Err(JaasError::NoClass) };
     let mut module = LoginModule { class: class.to_string(), options: Vec::new() };
     match tokens.next()? {
@@ -206,7 +207,7 @@ fn module(first: Token, tokens: &mut Tokens<'_>, in_file: bool) -> Result<LoginM
         let sign = tokens.next()?;
         match (sign, tokens.next()?) {
             (Some(Token::Sign('=')), Some(Token::Text(value))) => {
-                if in_file && value.contains("${") {
+                if has_properties && value.contains("${") {
                     return Err(JaasError::SystemProperty { number });
                 }
                 module.set(name.to_string(), secret_text(value));

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kmirror_protocol::client::groups::{GroupKind, list_groups};
+use kmirror_protocol::client::groups::{GroupKind, ListedGroup, list_groups};
 use kmirror_protocol::client::{ClientError, Cluster, consume};
 use kmirror_protocol::wire::error::ErrorCode;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -301,13 +301,11 @@ impl GroupsJob {
             self.told.warn(&self.flow, format!("some groups may be missing: {}", chain(error)));
         }
         let (mut groups, mut shares) = (BTreeSet::new(), BTreeSet::new());
-        for group in listing.groups.into_iter().filter(|group| self.takes(&group.id)).take(GROUPS_MAX) {
+        let is_taken = |group: &ListedGroup| self.takes(&group.id) && group.has_positions();
+        for group in listing.groups.into_iter().filter(is_taken).take(GROUPS_MAX) {
             match group.kind {
                 GroupKind::Share => shares.insert(group.id),
-                // Connect's and other groups of their own protocol have no positions.
-                GroupKind::Classic if !matches!(&*group.protocol_type, "" | "consumer") => false,
-                GroupKind::Classic | GroupKind::Consumer | GroupKind::Streams => groups.insert(group.id),
-                GroupKind::Unknown => false,
+                _ => groups.insert(group.id),
             };
         }
         if !whole {

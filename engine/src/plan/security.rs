@@ -52,6 +52,10 @@ impl Plan {
         let read = again.clients();
         for (name, (alias, client)) in self.clients() {
             let Some((_, other)) = read.get(&name) else { continue };
+            if client.route != other.route {
+                change.needs_restart.insert(alias.clone());
+                continue;
+            }
             let (running, present) = (&client.security, &other.security);
             match pairs.iter().find(|(_, known, _)| known.is_shared_with(running)) {
                 // Clients that share it cannot take up different settings.

@@ -128,6 +128,17 @@ pub struct GroupListing {
     pub incomplete: Option<ClientError>,
 }
 
+impl ListedGroup {
+    /// Whether it has positions, or start offsets: Connect's groups and others of a protocol of their own have none.
+    pub fn has_positions(&self) -> bool {
+        match self.kind {
+            GroupKind::Classic => matches!(&*self.protocol_type, "" | "consumer"),
+            GroupKind::Consumer | GroupKind::Streams | GroupKind::Share => true,
+            GroupKind::Unknown => false,
+        }
+    }
+}
+
 /// What a coordinator says of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescribedGroup {

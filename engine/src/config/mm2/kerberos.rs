@@ -60,7 +60,7 @@ impl Reader<'_> {
             self.bad_option(login, "isInitiator", "a client has to be an initiator");
             return None;
         }
-        let key_tab = login.text("keyTab").map(|text| PathBuf::from(path(text)));
+        let key_tab = login.text("keyTab").map(|text| PathBuf::from(path(without_kind(text))));
         let cache = login.text("ticketCache").map(|text| PathBuf::from(path(text)));
         let (uses_key_tab, uses_cache) = (login.is_on("useKeyTab"), login.is_on("useTicketCache"));
         if key_tab.is_some() && !uses_key_tab {
@@ -121,3 +121,13 @@ impl Reader<'_> {
 
 /// Beyond that a wait is for ever.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A key tab's name may tell that it is a file, in any case (`sun.security.krb5.internal.ktab.KeyTab.normalize`).
+fn without_kind(name: &str) -> &str {
+    let kinds = ["FILE:", "ANY:FILE:", "SRVTAB:"];
+    let without = |kind: &&str| {
+        name.split_at_checked(kind.len())
+            .filter(|(start, _)| start.eq_ignore_ascii_case(kind))
+            .map(|(_, rest)| rest)
+    };
+    kinds.iter().find_map(without).unwrap_or(name)
+}

@@ -107,10 +107,11 @@ pub(super) fn connection_places(flow: &FlowName, side: Side, role: Role) -> Plac
 /// A key for questions to a cluster that belong to no flow.
 pub(super) fn cluster_places(alias: &ClusterAlias, is_connection_key: bool) -> Places {
     let cluster = At::Cluster(alias.clone());
-    let mut places = vec![(cluster.clone(), Prefix::Role(Role::Admin)), (At::Top, Prefix::Role(Role::Admin))];
+    let mut places = vec![(cluster.clone(), Prefix::Role(Role::Admin))];
     if is_connection_key {
         places.extend([(cluster, Prefix::None), (At::Top, Prefix::None)]);
     }
+    places.push((At::Top, Prefix::Role(Role::Admin)));
     places
 }
 
