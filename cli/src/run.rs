@@ -62,11 +62,16 @@ pub(crate) async fn run(plan: Plan, until_synced: bool, reload: Option<&Reload>)
             "stopping: waiting for what is in flight, then writing progress (a second signal stops at once)"
         );
     }
-    tokio::select! {
-        _ = mirror.stop() => {}
-        () = signals.next() => {
-            warn!("stopped at once: what was in flight is mirrored again by the next run");
-            return Exit::Interrupted;
+    mirror.begin_stop();
+    loop {
+        tokio::select! {
+            _ = mirror.ended() => break,
+            // The last writes need a password that is replaced just now, too.
+            reload = again.next() => reload.apply(&mirror),
+            () = signals.next() => {
+                warn!("stopped at once: what was in flight is mirrored again by the next run");
+                return Exit::Interrupted;
+            }
         }
     }
     match end {

@@ -149,7 +149,20 @@ impl Mirror {
     /// # Errors
     /// A refusal that nobody was told about yet.
     pub async fn stop(mut self) -> Result<(), Refusal> {
+        self.begin_stop();
+        self.ended().await
+    }
+
+    /// Begins what [`Mirror::stop`] does. What clusters ask for to let us in may still change until all has ended.
+    pub fn begin_stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until all flows have ended.
+    ///
+    /// # Errors
+    /// A refusal that nobody was told about yet.
+    pub async fn ended(&mut self) -> Result<(), Refusal> {
         let mut result = Ok(());
         while let Some(ended) = self.flows.join_next().await {
             match ended {
