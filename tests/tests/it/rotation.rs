@@ -55,10 +55,10 @@ fn a_password_that_changes_under_load_is_taken_up_without_a_restart() {
     };
     let mirrored = produce_more();
     wait_for(&mirror, &target, "rot.rotated", mirrored);
-    // Sessions last three seconds: the old password is refused before this is over.
+    // Sessions last five seconds: the old password is refused before this is over.
     for password in ["second-s3cret", "third-s3cret"] {
         rotate(&target, &secrets, password);
-        for _ in 0..4 {
+        for _ in 0..5 {
             produce_more();
             thread::sleep(Duration::from_secs(1));
         }
