@@ -18,7 +18,7 @@ use kmirror_tests::process::Process;
 use kmirror_tests::stores::Stores;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::measure::{Measure, PeakMemory};
@@ -100,12 +100,7 @@ fn read(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 type Encrypted = StreamOwned<ServerConnection, TcpStream>;
 
 fn server(stores: &Stores) -> Result<Arc<ServerConfig>> {
-    let certificate = CertificateDer::from_pem_file(stores.path("broker.crt"))?;
-    let key = PrivateKeyDer::from_pem_file(stores.path("broker.key"))?;
-    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)?;
+    let mut config = stores.server()?;
     // The relay only writes to one of them: closing with a ticket unread would reset the connection.
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

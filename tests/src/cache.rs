@@ -25,6 +25,13 @@ pub fn root() -> PathBuf {
     std::env::var_os("KMIRROR_TEST_CACHE").map_or_else(|| repository().join(".cache"), PathBuf::from)
 }
 
+/// Puts other bytes into a file, whole at once: who reads it finds the old ones or the new ones.
+pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    let new = file.with_file_name("..new");
+    fs::write(&new, bytes)?;
+    fs::rename(new, file).with_context(|| format!("cannot replace {}", file.display()))
+}
+
 /// The cache entry `name`, made by `make` when it is not there yet. `make` gets an empty directory of another
 /// name, which becomes the entry when it succeeds. Other processes wanting the same entry wait.
 pub fn entry(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {

@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod kdc;
 pub mod kmirror;
 pub mod oracle;
+pub mod passwords;
 pub mod process;
 pub mod proxy;
 pub mod reaper;

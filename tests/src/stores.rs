@@ -4,9 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::cache::scratch;
+use crate::cache::{replace, scratch};
 use crate::process::run;
 
 /// The password of every store.
@@ -38,6 +42,17 @@ impl Stores {
         stores.signed("expired", here, -1)?;
         stores.signed("client", "extendedKeyUsage=clientAuth", 30)?;
         Ok(stores)
+    }
+
+    /// TLS with the certificate `broker`, for servers that stand beside the clusters.
+    pub fn server(&self) -> Result<ServerConfig> {
+        let certificate = CertificateDer::from_pem_file(self.path("broker.crt"))?;
+        let key = PrivateKeyDer::from_pem_file(self.path("broker.key"))?;
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
+        Ok(config)
     }
 
     /// Where the file is.
@@ -115,9 +130,7 @@ impl Stores {
 
     /// Puts other bytes into a file, whole at once.
     pub fn replace(&self, file: &str, bytes: &[u8]) -> Result<()> {
-        let new = self.directory.join("new");
-        fs::write(&new, bytes)?;
-        fs::rename(new, self.directory.join(file)).with_context(|| format!("cannot replace {file}"))
+        replace(&self.directory.join(file), bytes)
     }
 
     fn key(&self, name: &str) -> Result<()> {

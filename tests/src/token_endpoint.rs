@@ -11,9 +11,6 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 use sha2::Sha256;
@@ -48,13 +45,7 @@ impl TokenEndpoint {
 
     /// The same over TLS, with the certificate `broker` of `stores`.
     pub fn start_tls(lifetime: Duration, stores: &Stores) -> Result<Self> {
-        let certificate = CertificateDer::from_pem_file(stores.path("broker.crt"))?;
-        let key = PrivateKeyDer::from_pem_file(stores.path("broker.key"))?;
-        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)?;
-        Self::start_with(lifetime, Some(Arc::new(config)))
+        Self::start_with(lifetime, Some(Arc::new(stores.server()?)))
     }
 
     fn start_with(lifetime: Duration, tls: Option<Arc<ServerConfig>>) -> Result<Self> {

@@ -129,32 +129,47 @@ fn new_topic(name: &str, partitions: i32, replication_factor: i16) -> NewTopic {
     NewTopic { name: name.into(), partitions, replication_factor, configs: Vec::new() }
 }
 
+const SOURCE_ADMIN: (End, By) = (End::Source, By::Admin);
+const TARGET_ADMIN: (End, By) = (End::Target, By::Admin);
+const TARGET_DATA: (End, By) = (End::Target, By::Data);
+
 struct List {
     wanted: Wanted,
 }
 
 impl List {
-    /// For the client that asks and changes.
-    fn need(&mut self, end: End, on: On, operation: AclOperation, purpose: &'static str, essential: bool) {
-        self.wanted.needs.push(Need { end, by: By::Admin, on, operation, purpose, essential });
+    fn need(
+        &mut self,
+        (end, by): (End, By),
+        on: On,
+        operation: AclOperation,
+        purpose: &'static str,
+        essential: bool,
+    ) {
+        self.wanted.needs.push(Need { end, by, on, operation, purpose, essential });
     }
 
     /// Records are read and written by the one client, all else is done by the other.
     fn on_topic(&mut self, end: End, topic: &str, rights: &[(AclOperation, &'static str, bool)]) {
         for (operation, purpose, essential) in rights {
             let by = if matches!(operation, Read | Write) { By::Data } else { By::Admin };
-            let (on, operation, essential) = (On::Topic(topic.into()), *operation, *essential);
-            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential });
+            self.need((end, by), On::Topic(topic.into()), *operation, purpose, *essential);
         }
     }
 
-    /// A small topic of the flow's own: read, written, created if it is not there.
-    fn own(&mut self, end: End, by: By, topic: NewTopic, purpose: &'static str, essential: bool) {
-        for operation in [Read, Write] {
-            let on = On::Topic(Arc::clone(&topic.name));
-            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential });
+    /// A topic of the flow's own, created if it is not there.
+    fn own(
+        &mut self,
+        at: (End, By),
+        topic: NewTopic,
+        operations: &[AclOperation],
+        purpose: &'static str,
+        essential: bool,
+    ) {
+        for operation in operations {
+            self.need(at, On::Topic(Arc::clone(&topic.name)), *operation, purpose, essential);
         }
-        self.wanted.creations.push((end, topic));
+        self.wanted.creations.push((at.0, topic));
     }
 
     fn mirrored(
@@ -199,28 +214,26 @@ impl List {
         let sync = &flow.sync;
         if sync.topic_acls.is_some() {
             let purpose = "sync.topic.acls.enabled";
-            self.need(End::Source, On::Cluster, Describe, purpose, false);
-            self.need(End::Target, On::Cluster, Describe, purpose, false);
-            self.need(End::Target, On::Cluster, Alter, purpose, false);
+            self.need(SOURCE_ADMIN, On::Cluster, Describe, purpose, false);
+            self.need(TARGET_ADMIN, On::Cluster, Describe, purpose, false);
+            self.need(TARGET_ADMIN, On::Cluster, Alter, purpose, false);
         }
         if sync.quotas {
             let purpose = "kmirror.sync.quotas";
-            self.need(End::Source, On::Cluster, DescribeConfigs, purpose, false);
-            self.need(End::Target, On::Cluster, DescribeConfigs, purpose, false);
-            self.need(End::Target, On::Cluster, AlterConfigs, purpose, false);
+            self.need(SOURCE_ADMIN, On::Cluster, DescribeConfigs, purpose, false);
+            self.need(TARGET_ADMIN, On::Cluster, DescribeConfigs, purpose, false);
+            self.need(TARGET_ADMIN, On::Cluster, AlterConfigs, purpose, false);
         }
         let follows_groups = sync.checkpoints.is_some() || sync.group_offsets.is_some();
         if follows_groups && sync.watch_groups {
             let on = On::Topic(CONSUMER_OFFSETS.into());
-            self.need(End::Source, on, Read, "kmirror.watch.groups", false);
+            self.need(SOURCE_ADMIN, on, Read, "kmirror.watch.groups", false);
         }
         let group = On::Group(flow.share.group.as_str().into());
-        self.need(End::Target, group, Read, "the processes of the flow share it through this group", true);
+        self.need(TARGET_ADMIN, group, Read, "the processes of the flow share it through this group", true);
         if flow.transactions.is_some() {
-            let on = On::TransactionalIds(format!("{}-", flow.share.group).into());
-            let (end, by, operation) = (End::Target, By::Data, Write);
-            let purpose = "exactly.once.source.support";
-            self.wanted.needs.push(Need { end, by, on, operation, purpose, essential: true });
+            let ids = On::TransactionalIds(format!("{}-", flow.share.group).into());
+            self.need(TARGET_DATA, ids, Write, "exactly.once.source.support", true);
         }
     }
 
@@ -228,28 +241,25 @@ impl List {
         let sync = &flow.sync;
         let progress =
             new_topic(&flow.progress_topic, flow.progress_partitions, flow.progress_replication_factor);
-        self.own(End::Target, By::Data, progress, "progress is kept in it", true);
+        self.own(TARGET_DATA, progress, &[Read, Write], "progress is kept in it", true);
         let map = new_topic(&sync.offset_map_topic, 1, sync.offset_map_replication_factor);
-        self.own(End::Target, By::Data, map, "the offset map is kept in it", true);
+        self.own(TARGET_DATA, map, &[Read, Write], "the offset map is kept in it", true);
         if let Some(checkpoints) = &sync.checkpoints {
             let checkpoints = new_topic(&sync.checkpoints_topic, 1, checkpoints.replication_factor);
-            self.own(End::Target, By::Admin, checkpoints, "emit.checkpoints.enabled", false);
+            self.own(TARGET_ADMIN, checkpoints, &[Read, Write], "emit.checkpoints.enabled", false);
         }
         if let Some(syncs) = &sync.offset_syncs {
-            let at_source = sync.offset_syncs_at.on_source;
-            let (end, by) = if at_source { (End::Source, By::Admin) } else { (End::Target, By::Data) };
+            let at = if sync.offset_syncs_at.on_source { SOURCE_ADMIN } else { TARGET_DATA };
             let syncs = new_topic(&sync.offset_syncs_at.topic, 1, syncs.replication_factor);
-            self.own(end, by, syncs, "emit.offset-syncs.enabled", false);
+            self.own(at, syncs, &[Read, Write], "emit.offset-syncs.enabled", false);
         }
         if let Some(heartbeats) = heartbeats {
-            self.on_topic(End::Target, HEARTBEATS_TOPIC, &[(Write, "emit.heartbeats.enabled", false)]);
             let topic = new_topic(HEARTBEATS_TOPIC, 1, heartbeats.replication_factor);
-            self.wanted.creations.push((End::Target, topic));
+            self.own(TARGET_DATA, topic, &[Write], "emit.heartbeats.enabled", false);
         }
         if flow.on_refused.dead_letters {
-            let topic = &flow.dead_letter_topic;
-            self.on_topic(End::Target, topic, &[(Write, "kmirror.on.refused.records", false)]);
-            self.wanted.creations.push((End::Target, new_topic(topic, 1, flow.replication_factor)));
+            let topic = new_topic(&flow.dead_letter_topic, 1, flow.replication_factor);
+            self.own(TARGET_DATA, topic, &[Write], "kmirror.on.refused.records", false);
         }
     }
 
@@ -257,7 +267,7 @@ impl List {
         if flow.sync.group_offsets.is_some() {
             for group in groups {
                 let on = On::Group(Arc::clone(group));
-                self.need(End::Target, on, Read, "sync.group.offsets.enabled", false);
+                self.need(TARGET_ADMIN, on, Read, "sync.group.offsets.enabled", false);
             }
         }
     }

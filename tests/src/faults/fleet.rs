@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::faults::passwords::PROVIDER;
 use crate::faults::plan::{Fault, MirrorFault};
 use crate::faults::trouble::{Outcome, Patient};
 use crate::faults::world::{NUMBERED, Site, TRANSACTIONS};
 use crate::kmirror::{Properties, binary};
+use crate::passwords::Passwords;
 use crate::process::{Process, Signal};
 
 /// How long a process may take to obey SIGTERM while its clusters are in trouble.
@@ -34,8 +34,6 @@ pub fn properties(source: &Site, target: &Site, transactional: bool) -> Properti
         .with("heartbeats.replication.enabled", "false")
         .with("refresh.topics.interval.seconds", "2")
         .with("offset.flush.interval.ms", "1000")
-        .with("config.providers", "secrets")
-        .with("config.providers.secrets.class", PROVIDER)
         .with("exactly.once.source.support", if transactional { "enabled" } else { "disabled" })
         .identity();
     for client in ["plain.consumer", "committed.consumer", "target.producer"] {
@@ -50,7 +48,7 @@ pub fn properties(source: &Site, target: &Site, transactional: bool) -> Properti
     for topic in ["offset.storage", "offset-syncs.topic", "checkpoints.topic"] {
         all = all.with(&format!("{topic}.replication.factor"), "3");
     }
-    all.with("replication.factor", "3")
+    Passwords::provider(all).with("replication.factor", "3")
 }
 
 /// One process after the other in the same place.

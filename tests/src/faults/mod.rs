@@ -6,7 +6,6 @@
 pub mod figures;
 pub mod fleet;
 pub mod load;
-pub mod passwords;
 pub mod plan;
 pub mod run;
 pub mod trouble;

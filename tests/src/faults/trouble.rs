@@ -1,7 +1,7 @@
 //! Carries out one fault and heals it: brokers, links, topics. Decides nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -11,8 +11,12 @@ use crate::faults::world::{Means, NUMBERED, TRANSACTIONS};
 use crate::java::java_source;
 use crate::kafka::KafkaCluster;
 use crate::oracle;
+use crate::passwords::Passwords;
 use crate::process::{Signal, run};
 use crate::proxy::{Link, Proxy};
+
+/// How long a cluster in trouble may refuse to change a password.
+const CHANGED_WITHIN: Duration = Duration::from_secs(180);
 
 /// What became of a fault.
 pub enum Outcome {
@@ -120,6 +124,26 @@ pub fn revive(cluster: &mut KafkaCluster) -> Result<Vec<i32>> {
         }
     }
     Ok(ended)
+}
+
+/// From the change at the brokers until kmirror is told, whoever connects or has to authenticate again is refused.
+impl Patient for Passwords {
+    fn inject(&mut self, _: Fault) -> Result<Outcome> {
+        self.choose();
+        // A cluster in trouble may have done it or not when it says no: it is done again before anybody is told.
+        self.change().ok();
+        Ok(Outcome::Done)
+    }
+
+    fn heal(&mut self, _: Fault) -> Result<()> {
+        let begun = Instant::now();
+        while let Err(error) = self.change() {
+            if begun.elapsed() > CHANGED_WITHIN {
+                return Err(error.context("the password cannot be changed"));
+            }
+        }
+        self.hand_out()
+    }
 }
 
 /// The links to a cluster.

@@ -6,10 +6,10 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 
 use crate::disk::Disk;
-use crate::faults::passwords::{LOGIN_MODULE, Passwords};
 use crate::faults::plan::{BROKERS, DISK_BROKER, Side};
 use crate::kafka::{KafkaCluster, Options, Version};
 use crate::oracle;
+use crate::passwords::{LOGIN_MODULE, Passwords};
 use crate::proxy::{Link, Proxy};
 
 /// Numbered records outside of transactions.

@@ -10,6 +10,7 @@ use kmirror_tests::java::java_source;
 use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
+use kmirror_tests::passwords::LOGIN_MODULE as SCRAM;
 use kmirror_tests::process::{Process, run};
 use kmirror_tests::stores::Stores;
 use kmirror_tests::token_endpoint::{CLIENT, TokenEndpoint};
@@ -25,7 +26,6 @@ const SECRETS: [&str; 4] = [ALICE.1, BOB.1, CLIENT.1, "gu3ssed"];
 const NOT_LET_IN: i32 = 3;
 
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
-pub(crate) const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
 const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
 
 /// One broker with an open listener for the oracles, one for passwords and unsigned tokens, and one for signed tokens.

@@ -34,13 +34,14 @@ pub(super) async fn authenticate(
 ) -> Result<Option<Duration>, NetError> {
     let failed = |source| NetError::sasl(shared.address(), source);
     // What takes long, tokens and tickets, is got while others still use the connection.
-    let mut exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
+    let begin = async || sasl.begin(&shared.address().host).await.map_err(failed);
+    let mut exchange = begin().await?;
     let begun = Instant::now();
     let _alone = shared.alone().await?;
     sleep_until(not_before).await;
     // Answers that are in flight are taken as slowly as the target is.
     if begun.elapsed() > FRESH_FOR {
-        exchange = sasl.begin(&shared.address().host).await.map_err(failed)?;
+        exchange = begin().await?;
     }
     let mechanism = sasl.settings().mechanism();
     propose(shared, mechanism).await?;

@@ -20,6 +20,7 @@ mod login;
 mod messages;
 mod principal;
 mod refusal;
+mod state;
 mod tgs;
 mod tickets;
 mod time;

@@ -3,7 +3,6 @@
 //! All connections share one [`Kerberos`]: whoever needs a ticket while another gets one waits for it. A task beside it
 //! renews, so that a login that stops working is told before it is needed.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::conf::{self, Conf};
+use super::conf::Conf;
 use super::credential::Credential;
 use super::crypto::Key;
 use super::error::KerberosError;
@@ -19,6 +18,7 @@ use super::exchange::{Exchange, Fresh};
 use super::login::{self, Login};
 use super::principal::Principal;
 use super::refusal;
+use super::state::{Basis, LoggedIn, State, in_full};
 use super::time::KerberosTime;
 use super::{KerberosCredentials, KerberosSettings};
 
@@ -28,8 +28,6 @@ const MAX_HOPS: usize = 10;
 const MAX_SERVICES: usize = 10_000;
 /// Share of a service ticket's life after which another is asked for.
 const SERVICE_PERCENT: u32 = 80;
-/// A clock that differs by more seconds from what has passed was set.
-const CLOCK_WAS_SET: i64 = 5;
 /// For how long KDCs that were silent are not asked for tickets that can wait.
 const SILENCE_HOLDS: Duration = Duration::from_secs(60);
 /// For how long a failure that may pass answers for the next tries, so that those who waited do not wait in turn.
@@ -49,36 +47,6 @@ pub struct Kerberos {
 struct Shared {
     settings: KerberosSettings,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The configuration as it was last read: a file that is gone for a moment stops nobody.
-    conf: Option<Conf>,
-    login: Option<LoggedIn>,
-    /// Why the last login failed, and until when that answers for the next.
-    failed: Option<(Instant, KerberosError)>,
-    /// Until when held tickets are shown without asking for others.
-    silent_until: Option<Instant>,
-    /// Tickets by the service's principal.
-    services: BTreeMap<String, Credential>,
-    /// Ticket-granting tickets of other realms, by realm.
-    realms: BTreeMap<String, Credential>,
-    /// Seconds by which the KDC's clock is ahead.
-    ahead: i64,
-    /// The last stamp given to a conversation: services refuse the same twice.
-    last_stamp: (KerberosTime, u32),
-}
-
-#[derive(Debug)]
-struct LoggedIn {
-    tgt: Credential,
-    /// When to get another, by our clock.
-    refresh_at: KerberosTime,
-    /// When a failed try, or a login too soon, may be followed by the next.
-    not_before: KerberosTime,
-    /// When that was written down, by our clock and by one that nobody sets.
-    clock: (KerberosTime, Instant),
 }
 
 impl Drop for Kerberos {
@@ -386,97 +354,21 @@ impl Shared {
     }
 }
 
-/// What a login goes on from.
-struct Basis {
-    now: KerberosTime,
-    ahead: i64,
-    held: Option<Credential>,
-}
-
-impl State {
-    /// Whether there is a login that is valid.
-    fn holds(&self, now: KerberosTime) -> bool {
-        self.login.as_ref().is_some_and(|login| login.tgt.is_valid(now.plus(self.ahead)))
-    }
-
-    /// How far the KDC's clock is ahead is found at a login, and wrong once ours was set.
-    fn clock_was_set(&self, now: KerberosTime) -> bool {
-        self.login.as_ref().is_some_and(|login| {
-            let (then, since) = login.clock;
-            let passed = i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX);
-            now.since(then).saturating_sub(passed).saturating_abs() > CLOCK_WAS_SET
-        })
-    }
-
-    /// What to log in with, where it is time to.
-    fn due(&self) -> Result<Option<Basis>, KerberosError> {
-        let now = login::now()?.0;
-        let holds = self.holds(now);
-        let nears_its_end = |login: &LoggedIn| now >= login.refresh_at && now >= login.not_before;
-        if holds && !self.clock_was_set(now) && !self.login.as_ref().is_some_and(nears_its_end) {
-            return Ok(None);
-        }
-        match &self.failed {
-            Some((until, error)) if !holds && Instant::now() < *until => Err(error.clone()),
-            _ => Ok(Some(Basis {
-                now,
-                ahead: self.ahead,
-                held: self.login.as_ref().map(|one| one.tgt.clone()),
-            })),
-        }
-    }
-
-    /// The configuration as it is now, or else as it last was.
-    fn conf(&mut self, settings: &KerberosSettings) -> Result<Conf, KerberosError> {
-        match (conf::load(&settings.config), &self.conf) {
-            (Ok(conf), _) => {
-                self.conf = Some(conf.clone());
-                Ok(conf)
-            }
-            (Err(error), None) => Err(error),
-            (Err(error), Some(last)) => {
-                tracing::warn!(error = %in_full(&error), "the Kerberos configuration cannot be read; it counts as it was");
-                Ok(last.clone())
-            }
-        }
-    }
-
-    /// The time by the KDC's clock, later than any given before.
-    fn stamp(&mut self) -> Result<(KerberosTime, u32), KerberosError> {
-        let (time, microseconds) = login::now()?;
-        let next = match self.last_stamp {
-            (time, 999_999..) => (time.plus(1), 0),
-            (time, microseconds) => (time, microseconds + 1),
-        };
-        let here = (time.plus(self.ahead), microseconds);
-        // Behind a clock that was set back the last stamp lies in a future that comes too late.
-        let was_set = self.last_stamp.0.since(here.0) > CLOCK_WAS_SET;
-        self.last_stamp = if was_set { here } else { here.max(next) };
-        Ok(self.last_stamp)
-    }
-}
-
 /// The KDC has another key than when it gave the ticket, or thinks the ticket too old.
 fn says_that_the_login_is_stale(error: &KerberosError) -> bool {
     const MODIFIED: i32 = 41;
     const BAD_KEY_VERSION: i32 = 44;
     const NO_KEY: i32 = 45;
     let KerberosError::Refused(refused) = error else { return false };
-    let own = [refusal::BAD_INTEGRITY, refusal::TICKET_EXPIRED, refusal::CLOCK_SKEW];
-    let codes = [&own[..], &[MODIFIED, BAD_KEY_VERSION, NO_KEY]].concat();
+    let codes = [
+        refusal::BAD_INTEGRITY,
+        refusal::TICKET_EXPIRED,
+        refusal::CLOCK_SKEW,
+        MODIFIED,
+        BAD_KEY_VERSION,
+        NO_KEY,
+    ];
     codes.contains(&refused.code)
-}
-
-/// An error with its causes, in one line.
-fn in_full(error: &KerberosError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

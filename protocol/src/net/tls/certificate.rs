@@ -5,7 +5,7 @@ use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{ASN1Time, FromDer};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Version};
 
 use crate::net::sasl::quoted;
 
@@ -22,6 +22,8 @@ pub(super) struct Certificate {
     /// Until then, in seconds since 1970.
     pub(super) not_after: i64,
     pub(super) names: Names,
+    /// Whether it may sign others where it is in a trust store.
+    pub(super) is_authority: bool,
     /// Whether it may sign for some names only (RFC 5280, 4.2.1.10).
     pub(super) is_constrained: bool,
     /// The key with its algorithm (DER of SubjectPublicKeyInfo).
@@ -46,10 +48,26 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             names: Names::of(&parsed),
-            is_constrained: !matches!(parsed.name_constraints(), Ok(None)),
+            is_authority: is_authority(&parsed),
+            is_constrained: is_constrained(&parsed),
             public_key: parsed.public_key().raw.to_vec(),
         })
     }
+}
+
+/// Whether what a trust store has may sign others, which webpki does not ask: a broker's own certificate may not, or its key
+/// could make certificates of other brokers. One of version 1 cannot say so, and may (Java's
+/// `jdk.security.allowNonCaAnchor`).
+pub(super) fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    let is_ca = matches!(certificate.basic_constraints(), Ok(Some(basic)) if basic.value.ca);
+    let signs =
+        certificate.key_usage().is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()));
+    certificate.version() == X509Version::V1 || (is_ca && signs)
+}
+
+/// Whether it may sign for some names only; where that cannot be read, too.
+pub(super) fn is_constrained(certificate: &X509Certificate<'_>) -> bool {
+    !matches!(certificate.name_constraints(), Ok(None))
 }
 
 impl Names {

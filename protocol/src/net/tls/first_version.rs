@@ -13,6 +13,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{FromDer, X509Version};
 use x509_parser::x509::AlgorithmIdentifier;
 
+use super::certificate::{is_authority, is_constrained};
+
 /// Whether the certificate is one.
 pub(super) fn is(der: &[u8]) -> bool {
     read(der).is_some_and(|certificate| certificate.version() == X509Version::V1)
@@ -26,7 +28,7 @@ pub(super) fn is_signed_by(
 ) -> bool {
     let (Some(certificate), Some(issuer)) = (read(certificate), read(issuer)) else { return false };
     let names_it = certificate.issuer().as_raw() == issuer.subject().as_raw();
-    if !names_it || !is_authority(&issuer) || !matches!(issuer.name_constraints(), Ok(None)) {
+    if !names_it || !is_authority(&issuer) || is_constrained(&issuer) {
         return false;
     }
     let Some(key_id) = identifier(&issuer.public_key().algorithm) else { return false };
@@ -40,20 +42,6 @@ pub(super) fn is_signed_by(
         .iter()
         .filter(fits)
         .any(|one| one.verify_signature(key, certificate.tbs_certificate.as_ref(), signature).is_ok())
-}
-
-/// Whether what the trust store has may sign others, which webpki does not ask: a broker's own certificate may not, or its
-/// key could make certificates of other brokers. One of version 1 cannot say so, and may (Java's
-/// `jdk.security.allowNonCaAnchor`).
-pub(super) fn may_sign(der: &[u8]) -> bool {
-    read(der).is_some_and(|certificate| is_authority(&certificate))
-}
-
-fn is_authority(certificate: &X509Certificate<'_>) -> bool {
-    let is_ca = matches!(certificate.basic_constraints(), Ok(Some(basic)) if basic.value.ca);
-    let signs =
-        certificate.key_usage().is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()));
-    certificate.version() == X509Version::V1 || (is_ca && signs)
 }
 
 /// Whether the certificate's key has signed the handshake.

@@ -19,7 +19,7 @@ use super::certificate::Certificate;
 use super::error::{Purpose, TlsError};
 use super::settings::{Store, StorePlace, TlsSettings};
 use super::verifier::Verifier;
-use super::{CertificateInfo, Holder, first_version, suites};
+use super::{CertificateInfo, Holder, suites};
 use crate::net::keystore::{self, Identity, KeystoreError, MAX_STORE_BYTES};
 
 /// The bits of a file's mode that let everybody read it.
@@ -71,7 +71,8 @@ pub(super) fn load(settings: &TlsSettings) -> Result<Loaded, TlsError> {
     };
     let identity = identity(store, settings)?;
     let own = || Holder::Own { alias: identity.alias.clone() };
-    certificates.extend(identity.chain.iter().filter_map(|der| described(der, own())));
+    let chain = identity.chain.iter().filter_map(|der| Certificate::read(der));
+    certificates.extend(chain.map(|certificate| described(certificate, own())));
     let own = certified(identity, builder.crypto_provider()).map_err(TlsError::Identity)?;
     let config = builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     let exposed = file_of(store).filter(|file| is_exposed(file)).map(Path::to_path_buf);
@@ -111,11 +112,12 @@ fn trust(
     let found = keystore::trusted(&bytes, store.password.as_ref());
     let found = found.map_err(|source| unusable(store, Purpose::Trust, source))?;
     for one in &found {
+        let Some(certificate) = Certificate::read(&one.der) else { continue };
         // What is no authority, or none for webpki, still counts as it is.
-        if first_version::may_sign(&one.der) {
+        if certificate.is_authority {
             roots.add(CertificateDer::from(one.der.as_slice())).ok();
         }
-        certificates.extend(described(&one.der, Holder::Trusted { alias: one.alias.clone() }));
+        certificates.push(described(certificate, Holder::Trusted { alias: one.alias.clone() }));
     }
     let trusted = found.into_iter().map(|one| one.der).collect();
     Ok((roots, trusted, place(store, Purpose::Trust)))
@@ -148,9 +150,8 @@ pub(super) fn certified(identity: Identity, provider: &CryptoProvider) -> Result
     Ok(CertifiedKey::new(identity.chain.into_iter().map(CertificateDer::from).collect(), key))
 }
 
-fn described(der: &[u8], holder: Holder) -> Option<CertificateInfo> {
-    let Certificate { subject, not_after, .. } = Certificate::read(der)?;
-    Some(CertificateInfo { holder, subject, not_after })
+fn described(certificate: Certificate, holder: Holder) -> CertificateInfo {
+    CertificateInfo { holder, subject: certificate.subject, not_after: certificate.not_after }
 }
 
 fn file_of(store: &Store) -> Option<&Path> {

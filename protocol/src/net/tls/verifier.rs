@@ -87,6 +87,32 @@ impl Verifier {
                 && intermediates.iter().all(|der| is_free(der)))
     }
 
+    /// Whether the certificate is for the host.
+    fn verify_name(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        leaf: &Certificate,
+        intermediates: &[CertificateDer<'_>],
+        wanted: &ServerName<'_>,
+    ) -> Result<(), TlsError> {
+        let parsed = ParsedCertificate::try_from(end_entity);
+        if parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, wanted).is_ok()) {
+            return Ok(());
+        }
+        let shown = match wanted {
+            ServerName::DnsName(host)
+                if leaf.names.common_name_is(host.as_ref())
+                    && self.takes_common_name(end_entity, intermediates) =>
+            {
+                return Ok(());
+            }
+            ServerName::DnsName(host) => host.as_ref().to_owned(),
+            ServerName::IpAddress(address) => IpAddr::from(*address).to_string(),
+            other => format!("{other:?}"),
+        };
+        Err(TlsError::NameMismatch { wanted: shown, names: leaf.names.clone() })
+    }
+
     fn explain(
         &self,
         error: Error,
@@ -118,28 +144,6 @@ impl Verifier {
     }
 }
 
-/// Whether the certificate is for the host; by its common name, too, if `takes_common_name`.
-fn verify_name(
-    end_entity: &CertificateDer<'_>,
-    leaf: &Certificate,
-    wanted: &ServerName<'_>,
-    takes_common_name: bool,
-) -> Result<(), TlsError> {
-    let parsed = ParsedCertificate::try_from(end_entity);
-    if parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, wanted).is_ok()) {
-        return Ok(());
-    }
-    let shown = match wanted {
-        ServerName::DnsName(host) if takes_common_name && leaf.names.common_name_is(host.as_ref()) => {
-            return Ok(());
-        }
-        ServerName::DnsName(host) => host.as_ref().to_owned(),
-        ServerName::IpAddress(address) => IpAddr::from(*address).to_string(),
-        other => format!("{other:?}"),
-    };
-    Err(TlsError::NameMismatch { wanted: shown, names: leaf.names.clone() })
-}
-
 fn in_time(certificate: &Certificate, seconds: i64) -> Result<(), TlsError> {
     let subject = || certificate.subject.clone();
     if seconds > certificate.not_after {
@@ -168,8 +172,7 @@ impl ServerCertVerifier for Verifier {
         let leaf = leaf.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         self.verify_chain(end_entity, &leaf, intermediates, now).map_err(refused)?;
         if self.checks_host_name {
-            let takes_common_name = self.takes_common_name(end_entity, intermediates);
-            verify_name(end_entity, &leaf, server_name, takes_common_name).map_err(refused)?;
+            self.verify_name(end_entity, &leaf, intermediates, server_name).map_err(refused)?;
         }
         Ok(ServerCertVerified::assertion())
     }
