@@ -110,8 +110,8 @@ impl Node {
         self.settings.file_size_limit = bytes;
     }
 
-    pub(crate) fn set_environment(&mut self, variables: &[(&str, &str)]) {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pub(crate) fn set_environment(&mut self, variables: &[(&str, String)]) {
+        let owned = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         self.settings.environment = variables.iter().map(owned).collect();
     }
 

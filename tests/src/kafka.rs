@@ -300,7 +300,7 @@ impl KafkaCluster {
     }
 
     /// Gives broker `id` further environment variables from its next start on, instead of those it had.
-    pub fn set_environment(&mut self, id: i32, variables: &[(&str, &str)]) -> Result<()> {
+    pub fn set_environment(&mut self, id: i32, variables: &[(&str, String)]) -> Result<()> {
         self.node_mut(id)?.set_environment(variables);
         Ok(())
     }

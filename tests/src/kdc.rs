@@ -25,6 +25,7 @@ pub struct Kdc {
     directory: PathBuf,
     port: u16,
     starts: u32,
+    environment: Vec<(&'static str, String)>,
     process: Option<Process>,
 }
 
@@ -32,7 +33,8 @@ impl Kdc {
     /// Makes a realm without principals, and starts its KDC.
     pub fn start() -> Result<Self> {
         let directory = scratch("kdc")?;
-        let mut kdc = Self { directory, port: free_port()?, starts: 0, process: None };
+        let port = free_port()?;
+        let mut kdc = Self { directory, port, starts: 0, environment: Vec::new(), process: None };
         kdc.write_files()?;
         run(kdc.command("kdb5_util").args(["create", "-s", "-P", "of-the-database", "-r", REALM]))?;
         kdc.resume()?;
@@ -117,6 +119,11 @@ impl Kdc {
         Ok(path)
     }
 
+    /// Gives the KDC further environment variables from its next start on, instead of those it had.
+    pub fn set_environment(&mut self, variables: &[(&'static str, String)]) {
+        self.environment = variables.to_vec();
+    }
+
     /// Ends the KDC.
     pub fn stop(&mut self) -> Result<()> {
         match self.process.take() {
@@ -130,6 +137,7 @@ impl Kdc {
         self.starts += 1;
         let mut command = self.command("krb5kdc");
         command.args(["-n", "-r", REALM]).arg("-P").arg(self.directory.join("kdc.pid"));
+        command.envs(self.environment.iter().cloned());
         // A log of its own for each start, or the old one would say that it listens.
         let process = Process::spawn(&format!("krb5kdc-{}", self.starts), &mut command, &self.directory)?;
         process.wait_until("it listened", START, || {

@@ -5,6 +5,7 @@
 pub mod artefacts;
 pub mod broker;
 pub mod cache;
+pub mod clock;
 pub mod disk;
 pub mod faults;
 pub mod java;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::faults::plan::{Fault, MirrorFault};
+use crate::clock;
+use crate::faults::plan::{CLOCK_OFF, Fault, MirrorFault};
 use crate::faults::trouble::{Outcome, Patient};
-use crate::faults::world::{NUMBERED, Site, TRANSACTIONS};
+use crate::faults::world::{Means, NUMBERED, Site, TRANSACTIONS};
 use crate::kmirror::{Properties, binary};
 use crate::passwords::Passwords;
 use crate::process::{Process, Signal};
@@ -19,6 +20,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(60);
 const NOT_STARTED: i32 = 3;
 /// Shorter than many faults last, so that requests without answer are given up within a short run, too.
 const REQUEST_TIMEOUT_MS: &str = "5000";
+
+/// The clocks of a process, one after the other, in seconds that they are ahead.
+const CLOCKS: [i64; 3] = [0, CLOCK_OFF, -CLOCK_OFF];
 
 /// Two flows from one cluster: numbered records as they come, transactions as their consumers see them; both written in
 /// transactions if `transactional`.
@@ -53,9 +57,7 @@ pub fn properties(source: &Site, target: &Site, transactional: bool) -> Properti
 
 /// One process after the other in the same place.
 pub struct Mirror {
-    number: usize,
-    directory: PathBuf,
-    file: PathBuf,
+    place: Place,
     process: Process,
     starts: u32,
     /// How often it found its clusters out of reach at its start and was started again.
@@ -64,16 +66,42 @@ pub struct Mirror {
     pub offences: Vec<String>,
 }
 
+/// What all processes in one place have in common.
+struct Place {
+    number: usize,
+    binary: PathBuf,
+    file: PathBuf,
+    /// Where logs go.
+    directory: PathBuf,
+    /// The library that gives a process another clock, if the binary takes it.
+    clocks: Option<String>,
+}
+
+impl Place {
+    /// Starts a process for the `start`th time (0, 1, ...).
+    fn spawn(&self, start: u32) -> Result<Process> {
+        let mut command = Command::new(&self.binary);
+        command.arg("run").arg(&self.file);
+        if let Some(library) = &self.clocks {
+            let turn = (self.number + start as usize) % CLOCKS.len();
+            command.envs(clock::ahead(library, CLOCKS[turn]));
+        }
+        Process::spawn(&format!("kmirror-{}-{start:04}", self.number + 1), &mut command, &self.directory)
+    }
+}
+
 impl Mirror {
     /// Starts process `number` (0, 1, ...) on `file`; logs go to `directory`.
-    pub fn start(number: usize, file: &Path, directory: &Path) -> Result<Self> {
-        let process = spawn(number, 0, file, directory)?;
-        let (directory, file) = (directory.to_owned(), file.to_owned());
-        Ok(Self { number, directory, file, process, starts: 1, gave_up: 0, offences: Vec::new() })
+    pub fn start(number: usize, file: &Path, directory: &Path, means: &Means) -> Result<Self> {
+        let binary = binary()?;
+        let clocks = means.clocks.clone().filter(|_| clock::goes_under(&binary));
+        let place = Place { number, binary, file: file.to_owned(), directory: directory.to_owned(), clocks };
+        let process = place.spawn(0)?;
+        Ok(Self { place, process, starts: 1, gave_up: 0, offences: Vec::new() })
     }
 
     fn again(&mut self) -> Result<()> {
-        self.process = spawn(self.number, self.starts, &self.file, &self.directory)?;
+        self.process = self.place.spawn(self.starts)?;
         self.starts += 1;
         Ok(())
     }
@@ -109,17 +137,11 @@ impl Mirror {
     }
 }
 
-fn spawn(number: usize, start: u32, file: &Path, directory: &Path) -> Result<Process> {
-    let mut command = Command::new(binary()?);
-    command.arg("run").arg(file);
-    Process::spawn(&format!("kmirror-{}-{start:04}", number + 1), &mut command, directory)
-}
-
 impl Patient for Mirror {
     fn inject(&mut self, fault: Fault) -> Result<Outcome> {
         let Fault::Mirror(number, fault) = fault else { bail!("{fault} is not for a kmirror process") };
-        if number != self.number {
-            bail!("a fault for process {number} came to process {}", self.number);
+        if number != self.place.number {
+            bail!("a fault for process {number} came to process {}", self.place.number);
         }
         self.tend()?;
         match fault {

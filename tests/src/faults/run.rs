@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<Run> {
     let load = Load::start(&source.near, &target.near, options.rate, options.seed, &directory)?;
     let file = properties(&source, &target, options.transactional).write(&directory)?;
     let mut mirrors = (0..options.processes)
-        .map(|number| Mirror::start(number, &file, &directory))
+        .map(|number| Mirror::start(number, &file, &directory, &means))
         .collect::<Result<Vec<_>>>()?;
     wait_for_begin(&target, &mut mirrors)?;
     diary.say("load and mirror run");

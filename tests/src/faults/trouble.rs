@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::artefacts::Version;
+use crate::clock;
 use crate::faults::plan::{BROKERS, BrokerFault, CLOCK_OFF, DISK_BROKER, Fault, LinkFault, Side};
 use crate::faults::world::{Means, NUMBERED, TRANSACTIONS};
 use crate::java::java_source;
@@ -77,17 +78,9 @@ impl Patient for Brokers<'_> {
                 let Some(library) = &self.means.clocks else {
                     return Ok(Outcome::Skipped("libfaketime is not there".to_owned()));
                 };
-                let offset = format!("{}{}s", if ahead { '+' } else { '-' }, CLOCK_OFF.as_secs());
+                let seconds = if ahead { CLOCK_OFF } else { -CLOCK_OFF };
                 self.cluster.stop_broker(broker)?;
-                // Waits go by the monotonic clock, which stays right. Without the last the library corrects for
-                // an old fault of glibc, after which waits end at once.
-                let clock = [
-                    ("LD_PRELOAD", library.as_str()),
-                    ("FAKETIME", &offset),
-                    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                    ("FAKETIME_FORCE_MONOTONIC_FIX", "0"),
-                ];
-                self.cluster.set_environment(broker, &clock)?;
+                self.cluster.set_environment(broker, &clock::ahead(library, seconds))?;
                 self.cluster.start_broker(broker)?;
             }
         }

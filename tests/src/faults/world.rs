@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::clock;
 use crate::disk::Disk;
 use crate::faults::plan::{BROKERS, DISK_BROKER, Side};
 use crate::kafka::{KafkaCluster, Options, Version};
@@ -22,11 +23,6 @@ pub const PARTITIONS: i32 = 6;
 const HEAP_MB: u32 = 384;
 /// How long a login of kmirror counts: it authenticates again while faults go on.
 const SESSION_MS: &str = "20000";
-/// Where Debian's package `libfaketime` puts what gives a process another clock; `FAKETIME_LIBRARY` names another place.
-const FAKETIME: [&str; 2] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-];
 
 /// A cluster and the links to it.
 pub struct Site {
@@ -57,10 +53,7 @@ impl Means {
     /// Finds out.
     #[must_use]
     pub fn find() -> Self {
-        let named = std::env::var("FAKETIME_LIBRARY").ok();
-        let places = named.into_iter().chain(FAKETIME.map(str::to_owned));
-        let clocks = places.into_iter().find(|path| std::path::Path::new(path).is_file());
-        Self { disks: Disk::possible(), clocks }
+        Self { disks: Disk::possible(), clocks: clock::library().ok() }
     }
 }
 

@@ -1,12 +1,14 @@
 //! GSSAPI with a real KDC: key tabs, passwords and credential caches, by UDP and TCP, at both sides; tickets that end
-//! every few seconds under load; and what is said to those who get none.
+//! every few seconds under load; brokers with new keys; what is said to those who get none; clocks that differ.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use kmirror_tests::cache::scratch;
+use kmirror_tests::clock;
 use kmirror_tests::kafka::{KafkaCluster, Options, Version};
 use kmirror_tests::kdc::{Kdc, REALM, jaas};
 use kmirror_tests::kmirror::{Properties, binary};
@@ -21,6 +23,9 @@ const PASSWORD: &str = "pass-w0rd-of-pw";
 /// Types as `ktadd -e` takes them; together they are both profiles of AES with 256 bits.
 const SHA1: &str = "aes256-cts-hmac-sha1-96:normal";
 const SHA2: &str = "aes256-cts-hmac-sha384-192:normal";
+
+/// After this the target wants a new proof.
+const SESSION: Duration = Duration::from_secs(3);
 
 /// A realm with the brokers' principal, and its key tab.
 fn realm() -> (Kdc, String) {
@@ -94,9 +99,9 @@ fn synced(properties: &Properties, options: &str) {
 fn tickets_of_every_kind_and_none() {
     let _alone = crate::fixture::many_processes();
     let (mut kdc, module) = realm();
-    let source = secured(Version::V3_9_1, &kdc, &module, Duration::ZERO);
-    let target = secured(Version::V4_3_0, &kdc, &module, Duration::from_secs(3));
-    for topic in ["kept", "typed", "brief"] {
+    let mut source = secured(Version::V3_9_1, &kdc, &module, Duration::ZERO);
+    let mut target = secured(Version::V4_3_0, &kdc, &module, SESSION);
+    for topic in ["kept", "typed", "brief", "rekeyed", "early"] {
         oracle::create_topic(&source.bootstrap(), topic, 2, 1, &[]).unwrap();
         oracle::produce(&source.bootstrap(), topic, &["--records", "50", "--partitions", "2"]).unwrap();
     }
@@ -127,7 +132,12 @@ fn tickets_of_every_kind_and_none() {
     assert_same(&source, "typed", &target, "typed.typed");
 
     tickets_that_end_under_load(&kdc, &source, &target);
-    those_who_get_none(&mut kdc, &source, &target, &user);
+    brokers_with_new_keys(&kdc, &source, &target, &user);
+    those_who_get_none(&kdc, &source, &target, &user);
+    clocks_apart(&mut kdc, &mut source, &mut target, &user);
+    kdc.stop().unwrap();
+    let process = refused(&source, &target, &keytab(&user, "mm"), &configured(&kdc.config()));
+    says(&process, &["no KDC of realm KMIRROR.TEST answers; tried: 127.0.0.1", "by Tcp (nobody listens)"]);
 }
 
 /// Each ticket lives for six seconds, and the target wants a new proof after three.
@@ -151,7 +161,23 @@ fn tickets_that_end_under_load(kdc: &Kdc, source: &KafkaCluster, target: &KafkaC
     assert_same(source, "brief", target, "brief.brief");
 }
 
-fn those_who_get_none(kdc: &mut Kdc, source: &KafkaCluster, target: &KafkaCluster, user: &Path) {
+/// The brokers' key is another, and the ticket for the old one would hold for a day.
+fn brokers_with_new_keys(kdc: &Kdc, source: &KafkaCluster, target: &KafkaCluster, user: &Path) {
+    let properties =
+        flow(("rekeyed", source), target, "rekeyed").with("sasl.jaas.config", &keytab(user, "mm"));
+    let mirror = start(&properties, &configured(&kdc.config()), &[]);
+    wait_for(&mirror, target, "rekeyed.rekeyed", 50);
+    let file = kdc.directory().join("broker.keytab");
+    fs::remove_file(&file).unwrap();
+    kdc.administer(&[&format!("ktadd -k {} -e {SHA1},{SHA2} kafka/localhost", file.display())]).unwrap();
+    // The target asks for a proof at least once meanwhile.
+    thread::sleep(SESSION + Duration::from_secs(1));
+    oracle::produce(&source.bootstrap(), "rekeyed", &["--records", "50", "--partitions", "2"]).unwrap();
+    wait_for(&mirror, target, "rekeyed.rekeyed", 100);
+    stop(&mirror);
+}
+
+fn those_who_get_none(kdc: &Kdc, source: &KafkaCluster, target: &KafkaCluster, user: &Path) {
     let usual = configured(&kdc.config());
     let old = kdc.keytab("old.keytab", &["old"], SHA2).unwrap();
     kdc.administer(&["cpw -randkey old"]).unwrap();
@@ -173,18 +199,44 @@ fn those_who_get_none(kdc: &mut Kdc, source: &KafkaCluster, target: &KafkaCluste
         (keytab(user, "mm"), &weak, vec!["no encryption type is left to ask for"]),
     ];
     // Each takes as long as it takes a mirror to give up: all at once.
-    let begin = |login: &str, options: &str| {
-        let properties = flow(("none", source), target, "kept").with("sasl.jaas.config", login);
-        start(&properties, options, &["--until-synced"])
-    };
-    let refused: Vec<_> =
-        cases.iter().map(|(login, options, words)| (begin(login, options), words.clone())).collect();
-    for (process, words) in refused {
+    let begun: Vec<_> = cases
+        .iter()
+        .map(|(login, options, words)| (refused(source, target, login, options), words.clone()))
+        .collect();
+    for (process, words) in begun {
         says(&process, &words);
     }
+}
+
+/// Begins what will not be let in.
+fn refused(source: &KafkaCluster, target: &KafkaCluster, login: &str, options: &str) -> Process {
+    let properties = flow(("none", source), target, "kept").with("sasl.jaas.config", login);
+    start(&properties, options, &["--until-synced"])
+}
+
+/// The KDC's clock is 20 minutes ahead of ours; then that of the brokers, too.
+fn clocks_apart(kdc: &mut Kdc, source: &mut KafkaCluster, target: &mut KafkaCluster, user: &Path) {
+    let library = clock::library().unwrap();
+    let ahead = clock::ahead(&library, 1200);
     kdc.stop().unwrap();
-    let process = begin(&keytab(user, "mm"), &usual);
-    says(&process, &["no KDC of realm KMIRROR.TEST answers; tried: 127.0.0.1", "by Tcp (nobody listens)"]);
+    kdc.set_environment(&ahead);
+    kdc.resume().unwrap();
+    let login = keytab(user, "mm");
+    let strict = configured(&kdc.write_config("strict.conf", "kdc_timesync = 0").unwrap());
+    let usual = configured(&kdc.config());
+    let by_kdc = refused(source, target, &login, &strict);
+    let by_broker = refused(source, target, &login, &usual);
+    says(&by_kdc, &["the clock of this machine and that of the KDC differ by 1", "set the clocks"]);
+    says(&by_broker, &["the KDC's clock, which was used, is 1", "s ahead of that of this machine"]);
+
+    for cluster in [&mut *source, &mut *target] {
+        cluster.stop_broker(1).unwrap();
+        cluster.set_environment(1, &ahead).unwrap();
+        cluster.start_broker(1).unwrap();
+    }
+    let properties = flow(("early", source), target, "early").with("sasl.jaas.config", &login);
+    synced(&properties, &usual);
+    assert_same(source, "early", target, "early.early");
 }
 
 /// It ends, with these words on both clusters and no secret.

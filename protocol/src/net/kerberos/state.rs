@@ -125,3 +125,70 @@ pub(super) fn in_full(error: &KerberosError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::kerberos::crypto::{Etype, Key};
+    use crate::net::kerberos::messages::Ticket;
+    use crate::net::kerberos::principal::Principal;
+
+    const LIFE: i64 = 36_000;
+
+    /// Logged in just now, by a clock that shows `then`.
+    fn logged_in(then: KerberosTime) -> State {
+        let server = Principal::ticket_granting("R", "R");
+        let tgt = Credential {
+            client: Principal::parse("mm@R", None).unwrap(),
+            server: server.clone(),
+            key: Key::new(Etype::Aes256Sha1, &[3; 32]).unwrap(),
+            ticket: Ticket { bytes: vec![0x61, 0], server },
+            flags: 0,
+            start: then,
+            end: then.plus(LIFE),
+            renew_till: None,
+        };
+        let clock = (then, Instant::now());
+        let login = LoggedIn { tgt, refresh_at: then.plus(LIFE - 100), not_before: then, clock };
+        State { login: Some(login), ..State::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_only_goes_was_not_set() {
+        let then = KerberosTime(1_795_305_600);
+        let state = logged_in(then);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        for off in [-CLOCK_WAS_SET, 0, CLOCK_WAS_SET] {
+            assert!(!state.clock_was_set(then.plus(3600 + off)), "{off}");
+        }
+        for off in [-20 * 60, -CLOCK_WAS_SET - 1, CLOCK_WAS_SET + 1, 20 * 60] {
+            assert!(state.clock_was_set(then.plus(3600 + off)), "{off}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_clock_was_set_a_login_that_holds_is_made_anew() {
+        let now = login::now().unwrap().0;
+        assert!(logged_in(now).due().unwrap().is_none());
+        for off in [-600, 600] {
+            let basis = logged_in(now.plus(off)).due().unwrap();
+            assert!(basis.is_some_and(|basis| basis.held.is_some()), "{off}");
+        }
+    }
+
+    #[test]
+    fn stamps_grow_unless_the_clock_was_set_back() {
+        let mut state = State::default();
+        let first = state.stamp().unwrap();
+        let second = state.stamp().unwrap();
+        assert!(second > first);
+        // A little ahead: one microsecond further, across the second.
+        let soon = first.0.plus(CLOCK_WAS_SET - 1);
+        state.last_stamp = (soon, 999_999);
+        assert_eq!(state.stamp().unwrap(), (soon.plus(1), 0));
+        state.last_stamp = (first.0.plus(3600), 0);
+        assert!(state.stamp().unwrap().0 < first.0.plus(60));
+    }
+}

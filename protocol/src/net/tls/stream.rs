@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
@@ -21,9 +21,15 @@ use crate::net::facts::{Shown, TlsFacts};
 /// A TCP stream with TLS. Says goodbye (`close_notify`) when dropped, as far as that needs no waiting.
 #[derive(Debug)]
 pub(crate) struct TlsStream {
-    inner: client::TlsStream<TcpStream>,
+    inner: client::TlsStream<Ahead>,
     has_identity: bool,
 }
+
+/// rustls asks for 4 KB at a time, a quarter of a record: what the socket has is read at once, and given to it in pieces.
+type Ahead = BufReader<TcpStream>;
+
+/// How much is read at once. With more than a few records nothing is gained.
+const READ_AHEAD_BYTES: usize = 64 << 10;
 
 impl TlsStream {
     /// Whether we had a certificate to show.
@@ -64,7 +70,7 @@ pub(super) async fn handshake(
 ) -> Result<TlsStream, TlsError> {
     let name = server_name(host, settings, &stream)?;
     let connector = TlsConnector::from(Arc::clone(&loaded.config));
-    match connector.connect(name, stream).await {
+    match connector.connect(name, Ahead::with_capacity(READ_AHEAD_BYTES, stream)).await {
         Ok(inner) => Ok(TlsStream { inner, has_identity: loaded.has_identity }),
         Err(error) => Err(explain(&error, loaded.has_identity).unwrap_or_else(|| match error.kind() {
             io::ErrorKind::UnexpectedEof
@@ -140,7 +146,7 @@ impl Drop for TlsStream {
     fn drop(&mut self) {
         let (stream, session) = self.inner.get_mut();
         session.send_close_notify();
-        session.write_tls(&mut WithoutWaiting(stream)).ok();
+        session.write_tls(&mut WithoutWaiting(stream.get_ref())).ok();
     }
 }
 

@@ -175,6 +175,23 @@ async fn a_certificate_in_the_trust_store_needs_no_issuer() {
 }
 
 #[tokio::test]
+async fn a_certificate_in_the_trust_store_that_is_no_authority_signs_for_nobody() {
+    attempt(trusting("broker.pem"), "localhost", PLAIN).await.unwrap();
+    let side = Side { certificate: "by-broker.pem", ..PLAIN };
+    let error = attempt(trusting("broker.pem"), "localhost", side).await.unwrap_err();
+    assert!(matches!(error, TlsError::UnknownIssuer { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_common_name_is_no_way_around_name_constraints() {
+    let side = || Side { certificate: "by-constrained.pem", ..PLAIN };
+    let error = attempt(trusting("constrained.pem"), "localhost", side()).await.unwrap_err();
+    assert!(matches!(error, TlsError::NameMismatch { .. }), "{error}");
+    let careless = TlsSettings { checks_host_name: false, ..trusting("constrained.pem") };
+    attempt(careless, "localhost", side()).await.unwrap();
+}
+
+#[tokio::test]
 async fn brokers_that_ask_who_we_are_get_an_answer() {
     for versions in [rustls::ALL_VERSIONS, ONLY_12] {
         let side = || Side { asks: true, versions, ..PLAIN };
