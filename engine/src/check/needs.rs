@@ -97,8 +97,7 @@ pub(super) struct Wanted {
     pub(super) creations: Vec<(End, NewTopic)>,
 }
 
-/// What a flow needs for these topics of its source. `groups` are those that are set at the target, `unseen` the topics that
-/// the source does not show.
+/// What a flow needs for these topics and groups of its source. `unseen` are the topics that the source does not show.
 pub(super) fn wanted(
     flow: &FlowPlan,
     heartbeats: Option<&HeartbeatPlan>,
@@ -264,10 +263,14 @@ impl List {
     }
 
     fn groups(&mut self, flow: &FlowPlan, groups: &[Arc<str>]) {
-        if flow.sync.group_offsets.is_some() {
-            for group in groups {
-                let on = On::Group(Arc::clone(group));
-                self.need(TARGET_ADMIN, on, Read, "sync.group.offsets.enabled", false);
+        let sync = &flow.sync;
+        for group in groups {
+            let on = || On::Group(Arc::clone(group));
+            if sync.checkpoints.is_some() || sync.group_offsets.is_some() {
+                self.need(SOURCE_ADMIN, on(), Describe, "its positions are followed", false);
+            }
+            if sync.group_offsets.is_some() {
+                self.need(TARGET_ADMIN, on(), Read, "sync.group.offsets.enabled", false);
             }
         }
     }
@@ -340,6 +343,7 @@ mod tests {
         );
         for need in [
             "Target WRITE transactional ids that begin with A-mm2- true",
+            "Source DESCRIBE group billing false",
             "Target READ group billing false",
             "Target ALTER_CONFIGS the cluster false",
             "Target DELETE topic A.known false",

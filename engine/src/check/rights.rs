@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kmirror_protocol::client::admin::AclOperation::{AlterConfigs, Describe, DescribeConfigs};
 use kmirror_protocol::client::admin::{
-    NewTopic, Rights, TopicFault, TopicRights, check_topics, cluster_rights, may_write_transactions,
-    topic_rights, unreadable_groups,
+    GroupRights, NewTopic, Rights, TopicFault, TopicRights, check_topics, cluster_rights, group_rights,
+    may_write_transactions, topic_rights,
 };
 use kmirror_protocol::client::groups::{ListedGroup, list_groups};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata};
@@ -160,7 +160,7 @@ enum Answer {
 struct Told {
     topics: BTreeMap<Arc<str>, TopicRights>,
     cluster: Option<Rights>,
-    unreadable_groups: Vec<Arc<str>>,
+    groups: BTreeMap<Arc<str>, GroupRights>,
     unwritable_transactions: bool,
 }
 
@@ -182,7 +182,7 @@ impl Told {
         Ok(Self {
             topics: topic_rights(at, &topics).await?,
             cluster: cluster_rights(at).await?,
-            unreadable_groups: unreadable_groups(at, &groups).await?,
+            groups: group_rights(at, &groups).await?,
             unwritable_transactions,
         })
     }
@@ -215,7 +215,10 @@ impl Told {
                 Some(rights) => among(rights),
                 None => Answer::Untold,
             },
-            On::Group(name) => unless(self.unreadable_groups.contains(name)),
+            On::Group(name) => unless(self.groups.get(name).is_some_and(|rights| match need.operation {
+                Describe => *rights == GroupRights::Hidden,
+                _ => *rights != GroupRights::Unrefused,
+            })),
             On::TransactionalIds(_) => unless(self.unwritable_transactions),
         }
     }

@@ -22,7 +22,7 @@ pub use configs::{
 pub use producers::{ActiveProducer, describe_producers};
 pub use quotas::{ClientQuota, QuotaChange, QuotaEntity, alter_client_quotas, describe_client_quotas};
 pub use rights::{
-    Rights, TopicRights, cluster_rights, may_write_transactions, topic_rights, unreadable_groups,
+    GroupRights, Rights, TopicRights, cluster_rights, group_rights, may_write_transactions, topic_rights,
 };
 pub use scram::{ScramMechanism, ScramUser, describe_scram_users};
 pub use topics::{NewPartitions, NewTopic, check_topics, create_partitions, create_topics, delete_topics};

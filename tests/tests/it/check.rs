@@ -76,9 +76,15 @@ fn every_right_that_is_missing_is_told() {
     }
     assert!(topics(&target).iter().all(|topic| topic.starts_with("__")), "it created a topic");
 
+    // Who may look at the cluster is told of groups, which is not enough to ask where they stand.
+    allow(&source, "CLUSTER", "kafka-cluster", &["DESCRIBE"]);
+    oracle::ask("positions", &[&admin(&source), "commit", "billing", "locked", "0:10"]).unwrap();
+    let (_, said) = check(&properties);
+    assert!(said.contains("missing  DESCRIBE on group billing of the source"), "{said}");
+
+    allow(&source, "GROUP", "billing", &["DESCRIBE"]);
     allow(&source, "TOPIC", "locked", &["READ", "DESCRIBE_CONFIGS"]);
     allow(&source, "TOPIC", "__consumer_offsets", &["READ"]);
-    allow(&source, "CLUSTER", "kafka-cluster", &["DESCRIBE"]);
     allow(&source, "TOPIC", "mm2-offset-syncs.dst.internal", &["READ", "WRITE", "CREATE"]);
     allow(&target, "CLUSTER", "kafka-cluster", &["DESCRIBE", "ALTER", "CREATE"]);
     allow(&target, "GROUP", "src-mm2", &["READ"]);

@@ -13,7 +13,7 @@ use kmirror_tests::oracle;
 use kmirror_tests::process::{Process, Signal};
 use serde_json::Value;
 
-use crate::fixture::{SOON, many_processes, source_of, stop, target_of, verify};
+use crate::fixture::{SOON, eventually, many_processes, source_of, stop, target_of, verify};
 
 const PARTITIONS: usize = 12;
 /// The shortest that brokers allow by default.
@@ -31,7 +31,7 @@ struct Shared {
     properties: Properties,
 }
 
-/// What `kmirror status` tells.
+/// What `kmirror status` tells. Members are called by their instance's name, or else by their id.
 #[derive(Debug, Clone)]
 struct Standing {
     /// Partitions of each member.
@@ -57,6 +57,11 @@ impl Shared {
         kmirror::start_run(&self.properties, &[]).unwrap()
     }
 
+    /// One with a name that is its own.
+    fn start_as(&self, instance: &str) -> Process {
+        kmirror::start_run(&self.properties.clone().with("kmirror.group.instance.id", instance), &[]).unwrap()
+    }
+
     fn producer(&self) -> Process {
         let bootstrap = self.source.bootstrap();
         let options = ["--case", "plain", "--partitions", "12", "--rate", "2000", "--codec", "lz4"];
@@ -72,13 +77,15 @@ impl Shared {
         let partitions = flow["partitions"].as_array().unwrap();
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let number = |one: &Value| one["partition"].as_u64().unwrap();
+        let name =
+            |one: &Value| text(&one["instance_id"]).unwrap_or_else(|| text(&one["member_id"]).unwrap());
+        let names: BTreeMap<String, String> =
+            members.iter().map(|one| (text(&one["member_id"]).unwrap(), name(one))).collect();
+        let owner = |one: &Value| names.get(one["owner"].as_str()?).cloned();
         Standing {
-            members: members
-                .iter()
-                .map(|one| (text(&one["member_id"]).unwrap(), one["partitions"].as_u64().unwrap()))
-                .collect(),
+            members: members.iter().map(|one| (name(one), one["partitions"].as_u64().unwrap())).collect(),
             leaders: members.iter().filter(|one| one["leads"] == true).count(),
-            owners: partitions.iter().filter_map(|one| Some((number(one), text(&one["owner"])?))).collect(),
+            owners: partitions.iter().filter_map(|one| Some((number(one), owner(one)?))).collect(),
             progress: partitions
                 .iter()
                 .filter_map(|one| Some((number(one), one["progress"].as_i64()?)))
@@ -197,6 +204,40 @@ fn processes_come_and_go_on_4_3_0() {
 #[test]
 fn processes_come_and_go_on_3_9_1() {
     come_and_go((Version::V4_3_0, Version::V3_9_1), "share-old");
+}
+
+#[test]
+fn names_outlive_restarts_and_more_than_tasks_max_wait() {
+    let mut shared = Shared::new((Version::V3_9_1, Version::V4_3_0), "share-named");
+    shared.properties = shared.properties.with("tasks.max", "2");
+    let producer = shared.producer();
+    let a = shared.start_as("a");
+    shared.settled(1, "one has all");
+    let b = shared.start_as("b");
+    let two = shared.settled(2, "two share");
+    let c = shared.start_as("c");
+    eventually("the third waits", || shared.look().members.get("c") == Some(&0));
+    assert_eq!(shared.look().owners, two.owners);
+
+    // A name that comes back within its session has what it had, and nobody else meanwhile.
+    stop(&b);
+    thread::sleep(Duration::from_secs(2));
+    let gone = shared.look();
+    assert_eq!(gone.owners, two.owners);
+    let b = shared.start_as("b");
+    shared.went_on(&two.of("b"), &gone, Instant::now());
+    assert_eq!(shared.look().owners, two.owners);
+
+    // One that does not leaves its place to who waits.
+    let (before, killed) = (shared.look(), Instant::now());
+    b.kill().unwrap();
+    let took = shared.went_on(&two.of("b"), &before, killed);
+    assert!(took < SESSION + Duration::from_secs(2) + LOOK, "after {took:?}\n{}", a.tail(20));
+    let after = shared.settled(2, "the third has a place");
+    assert_eq!((after.of("a"), after.of("c")), (two.of("a"), two.of("b")));
+    assert!(producer.stop(SOON).unwrap().status.success(), "{}", producer.tail(20));
+    stop(&c);
+    stop(&a);
 }
 
 #[test]

@@ -104,12 +104,26 @@ pub async fn cluster_rights(cluster: &Cluster) -> Result<Option<Rights>, ClientE
     }
 }
 
-/// Of which groups we may not be members (READ): a heartbeat of a member that is not there does not do anything, and is
-/// refused all the same.
+/// What we may do with a group, beginning with the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupRights {
+    /// Nothing: we are not told where it is (DESCRIBE).
+    Hidden,
+    /// Not be a member (READ).
+    Seen,
+    /// No refusal was heard.
+    Unrefused,
+}
+
+/// What we may do with the groups: a heartbeat of a member that is not there does not do anything, and is refused all the
+/// same.
 ///
 /// # Errors
 /// [`ClientError`] when there is no metadata to be had.
-pub async fn unreadable_groups(cluster: &Cluster, groups: &[Arc<str>]) -> Result<Vec<Arc<str>>, ClientError> {
+pub async fn group_rights(
+    cluster: &Cluster,
+    groups: &[Arc<str>],
+) -> Result<BTreeMap<Arc<str>, GroupRights>, ClientError> {
     cluster.current(Topics::None).await?;
     let questions = groups.iter().map(|group| (Arc::clone(group), ())).collect();
     let answers = ask_coordinators(cluster, questions, |connection, questions| async move {
@@ -119,15 +133,18 @@ pub async fn unreadable_groups(cluster: &Cluster, groups: &[Arc<str>]) -> Result
                 .with_group_id(GroupId(text(&group)))
                 .with_member_id(text("kmirror-check"));
             let code = ErrorCode::from(connection.call(request).await?.error_code);
-            answers.push((group, Ok(code == ErrorCode::GroupAuthorizationFailed)));
+            let refused = code == ErrorCode::GroupAuthorizationFailed;
+            answers.push((group, Ok(if refused { GroupRights::Seen } else { GroupRights::Unrefused })));
         }
         Ok(answers)
     })
     .await?;
-    let refused = |answer: &Result<bool, ErrorCode>| {
-        matches!(answer, Ok(true) | Err(ErrorCode::GroupAuthorizationFailed))
+    let rights = |answer| match answer {
+        Ok(rights) => rights,
+        Err(ErrorCode::GroupAuthorizationFailed) => GroupRights::Hidden,
+        Err(_) => GroupRights::Unrefused,
     };
-    Ok(answers.into_iter().filter(|(_, answer)| refused(answer)).map(|(group, _)| group).collect())
+    Ok(answers.into_iter().map(|(group, answer)| (group, rights(answer))).collect())
 }
 
 /// Whether we may write under a transactional id: ending a transaction of a producer that cannot be is refused for
