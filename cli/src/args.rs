@@ -97,7 +97,7 @@ Examples:
   kmirror plan mm2.properties --offline          only what the file alone can show; connects to nothing
   kmirror plan mm2.properties --json | jq '.flows[].topics[] | select(.mirrored | not)'
 
-Ends with 0 when there are warnings at most, otherwise as `kmirror run` would.")]
+Ends with 0 when there are warnings at most, with 3 when a cluster could not be asked, otherwise as `kmirror run` would.")]
     Plan {
         #[command(flatten)]
         file: FileArguments,
@@ -153,7 +153,7 @@ Examples:
   kmirror status mm2.properties --flow east->west --partitions
   kmirror status mm2.properties --json | jq '.flows[].members[] | {host, partitions, bytes_per_second}'
 
-Progress is what the processes wrote down last (offset.flush.interval.ms), so that LAG is the most it can be. Works when
+Progress is what the processes wrote down last, seconds ago, so that LAG is the most it can be. Works when
 nothing runs, and writes nothing.
 Ends with 0, or with 3 when a flow's clusters could not be asked.")]
     Status {
@@ -249,8 +249,8 @@ Examples:
 
 Stop the mirror first. If the source answers, what is missing is mirrored and every group that nobody is in at the target is
 set to where it stands at the source; if it does not, the report says what is known. The flow in the other direction gets
-its progress and offset map, so that it copies nothing back that came from there. docs/operations.md has the steps.
-Ends with 0, with 5 when something is missing or could not be done, with 2 or 3 when it could not begin.")]
+its progress and offset map, so that it copies nothing back that came from there. docs/failover.md has the steps.
+Ends with 0, with 5 when something is missing or could not be done, with 2 when it could not begin.")]
     Failover(FailoverArguments),
     /// Moves back to a flow's source, after a failover: brings there what the target got meanwhile
     #[command(after_help = "\

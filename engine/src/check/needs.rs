@@ -219,8 +219,11 @@ impl List {
         }
         if sync.quotas {
             let purpose = "kmirror.sync.quotas";
-            self.need(SOURCE_ADMIN, On::Cluster, DescribeConfigs, purpose, false);
-            self.need(TARGET_ADMIN, On::Cluster, DescribeConfigs, purpose, false);
+            for at in [SOURCE_ADMIN, TARGET_ADMIN] {
+                self.need(at, On::Cluster, DescribeConfigs, purpose, false);
+                // For the users with SCRAM credentials.
+                self.need(at, On::Cluster, Describe, purpose, false);
+            }
             self.need(TARGET_ADMIN, On::Cluster, AlterConfigs, purpose, false);
         }
         let follows_groups = sync.checkpoints.is_some() || sync.group_offsets.is_some();
@@ -251,6 +254,10 @@ impl List {
             let at = if sync.offset_syncs_at.on_source { SOURCE_ADMIN } else { TARGET_DATA };
             let syncs = new_topic(&sync.offset_syncs_at.topic, 1, syncs.replication_factor);
             self.own(at, syncs, &[Read, Write], "emit.offset-syncs.enabled", false);
+        }
+        if sync.topic_acls.is_some() && sync.acls.removes {
+            let owned = new_topic(&flow.owned_acls_topic(), 1, flow.progress_replication_factor);
+            self.own(TARGET_DATA, owned, &[Read, Write], "kmirror.sync.acls.remove", false);
         }
         if let Some(heartbeats) = heartbeats {
             let topic = new_topic(HEARTBEATS_TOPIC, 1, heartbeats.replication_factor);
@@ -339,13 +346,16 @@ mod tests {
         let (needs, _) = needs(
             "exactly.once.source.support = enabled\nsync.group.offsets.enabled = true\nkmirror.sync.quotas = true\n\
              kmirror.sync.topic.deletions = on\nkmirror.on.refused.records = dead-letter\n\
-             kmirror.raise.max.message.bytes = true\nsync.topic.configs.enabled = false\n",
+             kmirror.raise.max.message.bytes = true\nsync.topic.configs.enabled = false\n\
+             kmirror.sync.acls.remove = true\n",
         );
         for need in [
             "Target WRITE transactional ids that begin with A-mm2- true",
             "Source DESCRIBE group billing false",
             "Target READ group billing false",
             "Target ALTER_CONFIGS the cluster false",
+            "Source DESCRIBE the cluster false",
+            "Target WRITE topic mm2-acls.A.internal false",
             "Target DELETE topic A.known false",
             "Target ALTER_CONFIGS topic A.known false",
         ] {

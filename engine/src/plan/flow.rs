@@ -149,4 +149,9 @@ impl FlowPlan {
     pub fn name(&self) -> String {
         format!("{}->{}", self.source, self.target)
     }
+
+    /// Where it is written down, on the target, which access rules are the flow's own (`kmirror.sync.acls.remove`).
+    pub fn owned_acls_topic(&self) -> String {
+        format!("mm2-acls.{}.internal", self.source)
+    }
 }

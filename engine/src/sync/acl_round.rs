@@ -185,7 +185,7 @@ impl Acls {
 
 /// Where the records of ownership lie, on the target.
 fn owned_topic(context: &JobContext) -> Arc<str> {
-    format!("mm2-acls.{}.internal", context.plan.source).into()
+    context.plan.owned_acls_topic().into()
 }
 
 async fn read_owned(context: &JobContext) -> Result<BTreeMap<AclBinding, AclBinding>, SyncError> {
