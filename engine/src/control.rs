@@ -268,6 +268,7 @@ impl Flow {
             says,
             limits: self.limits.clone(),
         };
+        member.lease.heed(share.losses);
         // The queue is empty and has room for this one.
         let _ = sender.try_send(Event::Assign(changes.assign));
         if changes.again {

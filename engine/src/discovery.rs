@@ -35,6 +35,10 @@ pub(crate) struct Changes {
     pub(crate) again: bool,
 }
 
+/// Partitions remembered as handed out: beyond them each counts as one that was, and is written under an identity of its
+/// own.
+const HANDED_OUT_MAX: usize = 1_000_000;
+
 /// One flow's view of the topics.
 pub(crate) struct Discovery {
     plan: Arc<FlowPlan>,
@@ -49,8 +53,11 @@ pub(crate) struct Discovery {
     owned: Shards,
     /// Partitions handed out, by topic, with the topic id they were handed out for.
     known: HashMap<Arc<str>, Known>,
-    /// The same for topics that were deleted since: one of the same name begins anew.
+    /// The same for topics that were gone since, until their partitions are handed out again, or are another process's.
     gone: HashMap<Arc<str>, Known>,
+    /// All partitions that were handed out by this one, up to [`HANDED_OUT_MAX`]: the target may hold records of theirs
+    /// under our identity.
+    handed_out: HashSet<SourcePartition>,
     /// Decisions told to the log already.
     told: HashSet<String>,
     /// How often in a row the target may have refused to add partitions, by its topic.
@@ -103,6 +110,7 @@ impl Discovery {
             owned: Shards::NONE,
             known: HashMap::new(),
             gone: HashMap::new(),
+            handed_out: HashSet::new(),
             told: HashSet::new(),
             refusals: HashMap::new(),
             first: true,
@@ -127,6 +135,11 @@ impl Discovery {
             taken.extend(foreign.into_values().map(|one| (one, known.topic_id)));
         }
         self.known.retain(|_, known| !known.partitions.is_empty());
+        // Whoever runs them next comes further than what is known of them here.
+        for known in self.gone.values_mut() {
+            known.partitions.retain(|_, one| self.owned.has(&one.source));
+        }
+        self.gone.retain(|_, known| !known.partitions.is_empty());
         taken
     }
 

@@ -124,9 +124,11 @@ impl PartitionReader {
 
     async fn round(&mut self, known: &Metadata) -> Result<Round, ClientError> {
         let Some(node) = known.leader(&self.topic, self.partition) else { return Ok(Round::Again(None)) };
-        let Some(fetched) = self.fetch(known, node).await? else { return Ok(Round::Again(None)) };
+        let Some((fetched, is_throttled)) = self.fetch(known, node).await? else {
+            return Ok(Round::Again(None));
+        };
         match decide(fetched.error) {
-            Action::Done => self.take(fetched).map(Round::Entries),
+            Action::Done => self.take(fetched, is_throttled).map(Round::Entries),
             Action::Retry | Action::RefreshAndRetry => Ok(Round::Again(Some(fetched.error))),
             // Old records were removed while we read: passing over them would tell of differences that are none.
             Action::ResetPosition | Action::ResyncProducer | Action::Fatal(_) => {
@@ -135,11 +137,12 @@ impl PartitionReader {
         }
     }
 
+    /// What the broker has, and whether it keeps a quota: then it answers with nothing, whatever it has.
     async fn fetch(
         &mut self,
         known: &Metadata,
         node: NodeId,
-    ) -> Result<Option<FetchedPartition>, ClientError> {
+    ) -> Result<Option<(FetchedPartition, bool)>, ClientError> {
         let connection = self.cluster.connection(node, READING).await?;
         let cluster = Arc::clone(self.cluster.alias());
         let net = move |source| ClientError::Broker { cluster: Arc::clone(&cluster), node, source };
@@ -185,9 +188,10 @@ impl PartitionReader {
             }
         }
         let mine = |one: &FetchedPartition| one.partition == self.partition;
+        let is_throttled = response.throttle_time_ms > 0;
         let fetched = response.partitions.into_iter().find(mine);
         // An incremental session leaves out a partition without news.
-        Ok(Some(fetched.unwrap_or_else(|| FetchedPartition {
+        let fetched = fetched.unwrap_or_else(|| FetchedPartition {
             topic: Arc::clone(&self.topic),
             partition: self.partition,
             error: ErrorCode::None,
@@ -198,11 +202,12 @@ impl PartitionReader {
             preferred_read_replica: -1,
             diverging_epoch: None,
             records: bytes::Bytes::new(),
-        })))
+        });
+        Ok(Some((fetched, is_throttled)))
     }
 
     /// The batches that count, and the position moved behind all that came.
-    fn take(&mut self, fetched: FetchedPartition) -> Result<Vec<Entry>, ClientError> {
+    fn take(&mut self, fetched: FetchedPartition, is_throttled: bool) -> Result<Vec<Entry>, ClientError> {
         self.bytes += fetched.records.len() as u64;
         let mut aborted = Aborted::new(&fetched.aborted);
         let mut entries = Vec::new();
@@ -223,7 +228,10 @@ impl PartitionReader {
                 entries.push(entry);
             }
         }
-        self.fruitless = if self.next > before { 0 } else { self.fruitless + 1 };
+        self.fruitless = match self.next > before {
+            true => 0,
+            false => self.fruitless + u32::from(!is_throttled),
+        };
         if self.fruitless >= FRUITLESS_ROUNDS {
             self.fruitless = 0;
             self.next = self.end;

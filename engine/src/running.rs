@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::commit::ProgressStore;
 use crate::control::StartError;
-use crate::discovery::{Discovery, HandedOut};
+use crate::discovery::{Changes, Discovery, HandedOut};
 use crate::error::chain;
 use crate::flow::drive::Claim;
 use crate::flow::event::{Cause, Event};
@@ -166,6 +166,7 @@ impl Running {
             let lost = self.discovery.own(Shards::NONE);
             let _ = self.events.send(Event::Revoke(sources(&lost))).await;
             self.forget(&lost);
+            member.lease.heed(share.losses);
         }
         let foreign = self.discovery.own(share.shards.clone());
         if !foreign.is_empty() {
@@ -200,8 +201,9 @@ impl Running {
         }
         let partitions = std::mem::take(&mut self.letting_go);
         let _ = self.events.send(Event::Revoke(sources(&partitions))).await;
-        if self.transacting.is_none() {
-            self.write_down(&partitions, &member.lease).await;
+        match self.transacting.as_ref().map(|one| Arc::clone(one.name())) {
+            Some(own) => self.disown(&partitions, &own, &member.lease).await,
+            None => self.write_down(&partitions, &member.lease).await,
         }
         self.forget(&partitions);
         Ok(())
@@ -228,13 +230,12 @@ impl Running {
 
     /// Looks at the topics again; what could not be done is tried again after a growing pause.
     async fn look(&mut self) {
-        let read = if self.unread { self.read_again().await } else { Ok(()) };
-        let looked = match read {
-            Ok(()) => {
-                let looked = self.discovery.look(&mut self.progress, &mut self.maps).await;
-                looked.map_err(StartError::from)
-            }
-            Err(error) => Err(error),
+        let stop = self.stop.clone();
+        let looked = tokio::select! {
+            biased;
+            // Clusters that do not answer hold up no stop.
+            () = stop.cancelled() => return,
+            looked = self.read_and_look() => looked,
         };
         self.looked = Instant::now();
         let again = looked.as_ref().map_or(true, |changes| changes.again);
@@ -259,6 +260,13 @@ impl Running {
                 );
             }
         }
+    }
+
+    async fn read_and_look(&mut self) -> Result<Changes, StartError> {
+        if self.unread {
+            self.read_again().await?;
+        }
+        Ok(self.discovery.look(&mut self.progress, &mut self.maps).await?)
     }
 
     /// Writes down offset maps. What fails is written the next time.

@@ -8,7 +8,7 @@ use kmirror_protocol::client::offsets::{self, OffsetSpec};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Before, Changes, Discovery, Known, Wanted};
+use super::{Before, Changes, Discovery, HANDED_OUT_MAX, Known, Wanted};
 use crate::commit::ProgressStore;
 use crate::error::chain;
 use crate::flow::held::{self, Asked};
@@ -21,6 +21,22 @@ use crate::offsets::stretch::Settled;
 use crate::plan::{AutoOffsetReset, OnLost};
 use crate::progress::Progress;
 use crate::status::{PartitionState, PartitionStatus};
+
+/// Where mirroring of a partition ended.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    next: SourceOffset,
+    topic_id: Option<Uuid>,
+    mark: Option<ProducerMark>,
+}
+
+impl Left {
+    /// What nothing was acknowledged of has the mark of what was written down of it before it was sent.
+    fn or_mark_of(self, written_down: Option<Self>) -> Self {
+        let claim = written_down.filter(|one| (one.next, one.topic_id) == (self.next, self.topic_id));
+        Self { mark: self.mark.or_else(|| claim.and_then(|one| one.mark)), ..self }
+    }
+}
 
 impl Wanted {
     /// Whether a partition is dealt out where the target adds no partitions to the `count` it has. What is mirrored one to
@@ -113,17 +129,15 @@ impl Discovery {
         let by_choice = self.plan.deals_by_key;
         let deal_to =
             topic.deal_to.filter(|count| by_choice || topic.must_deal(partition.partition, *count, written));
-        let mirrored = self
-            .mirrored_of_old_topic(&partition)
-            .or_else(|| written.map(|progress| (progress.next, progress.topic_id)));
-        let former = written
-            .filter(|progress| {
-                deal_to.is_none()
-                    && mirrored.is_some_and(|(next, _)| next == progress.next)
-                    && position::is_same_topic(progress.topic_id, topic.source.id)
-            })
-            .and_then(|progress| progress.producer)
+        let written_down =
+            written.map(|one| Left { next: one.next, topic_id: one.topic_id, mark: one.producer });
+        let left = self.take_left(&partition).map(|left| left.or_mark_of(written_down)).or(written_down);
+        let mirrored = left.map(|left| (left.next, left.topic_id));
+        let former = left
+            .filter(|left| deal_to.is_none() && position::is_same_topic(left.topic_id, topic.source.id))
+            .and_then(|left| left.mark)
             .map(|mark| Former { mark, holds: held::no_answer() });
+        let begins_anew = self.hand_out(&partition) && former.is_none();
         let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest, former.is_some());
         let kept = before.maps.take(&partition, topic.source.id);
         let status = Arc::new(PartitionStatus::new(
@@ -161,6 +175,7 @@ impl Discovery {
             target_topic: Arc::clone(&topic.target_topic),
             start,
             former,
+            begins_anew,
             rules,
             status,
         })
@@ -197,7 +212,7 @@ impl Discovery {
         };
         let new = assignments
             .iter()
-            .filter(|one| (one.former.is_none() || own.is_some()) && !one.shared_target)
+            .filter(|one| (one.former.is_none() || own.is_some()) && !one.shared_target && !one.begins_anew)
             .map(|one| Progress {
                 partition: one.source.clone(),
                 next: one.start,
@@ -230,11 +245,25 @@ impl Discovery {
         map
     }
 
-    /// How far the partition was mirrored of a topic of the same name that is gone.
-    fn mirrored_of_old_topic(&self, partition: &SourcePartition) -> Option<(SourceOffset, Option<Uuid>)> {
-        let gone = self.gone.get(&partition.topic)?;
-        let status = gone.partitions.get(&partition.partition)?;
-        Some((status.acknowledged_next(), gone.topic_id))
+    /// How far the partition was mirrored of a topic of the same name that was gone. It may be the same topic: a source
+    /// does not always show all it has.
+    fn take_left(&mut self, partition: &SourcePartition) -> Option<Left> {
+        let gone = self.gone.get_mut(&partition.topic)?;
+        let status = gone.partitions.remove(&partition.partition)?;
+        let (topic_id, is_last) = (gone.topic_id, gone.partitions.is_empty());
+        if is_last {
+            self.gone.remove(&partition.topic);
+        }
+        let (next, mark) = status.acknowledged();
+        Some(Left { next, topic_id, mark })
+    }
+
+    /// Whether it may have been handed out before.
+    fn hand_out(&mut self, partition: &SourcePartition) -> bool {
+        if self.handed_out.len() < HANDED_OUT_MAX {
+            return !self.handed_out.insert(partition.clone());
+        }
+        true
     }
 
     fn tell_loss(&self, status: &PartitionStatus, loss: &Loss) {

@@ -36,8 +36,6 @@ use crate::transaction::Transaction;
 
 /// Events that wait for the lane at most.
 pub(crate) const EVENTS_MAX: usize = 1024;
-/// Events applied before the lane sends and fetches again.
-const EVENTS_PER_TURN: usize = 64;
 /// How long a clean stop waits for the answers to what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -128,10 +126,12 @@ impl Driver {
                     let limits = Arc::clone(&self.around.limits.borrow_and_update());
                     self.lane.apply(Instant::now(), Event::Limits(limits));
                 }
-                event = self.events.recv() => self.apply_events(event),
+                Some(event) = self.events.recv() => self.lane.apply(Instant::now(), event),
                 () = sleep_until(deadline) => self.lane.apply(Instant::now(), Event::Tick),
             }
+            // Asked before: what takes partitions away is in the queue when the lease holds again.
             if self.around.lease.holds() {
+                self.apply_waiting();
                 self.lane.pump(self.around.pool.available());
             }
             for action in self.lane.take_actions() {
@@ -144,10 +144,10 @@ impl Driver {
         }
     }
 
-    fn apply_events(&mut self, first: Option<Event>) {
+    fn apply_waiting(&mut self) {
         let now = Instant::now();
-        let more = std::iter::from_fn(|| self.events.try_recv().ok()).take(EVENTS_PER_TURN);
-        for event in first.into_iter().chain(more) {
+        let waiting = std::iter::from_fn(|| self.events.try_recv().ok()).take(EVENTS_MAX);
+        for event in waiting {
             self.lane.apply(now, event);
         }
     }

@@ -232,11 +232,15 @@ impl Lane {
         self.shares_targets |= assignment.shared_target || assignment.deal_to.is_some();
         match assignment.deal_to {
             None => {
-                let (shared, former) = (assignment.shared_target, assignment.former.clone());
+                let former = assignment.former.clone();
+                let renews = assignment.shared_target || assignment.begins_anew;
                 self.partitions.push(Some(Partition::new(assignment, self.identity)));
                 match former {
                     Some(former) => self.take_over(slot, former.holds),
-                    None if shared => self.renew(slot),
+                    None if renews && self.is_transactional() => {
+                        self.abort("a topic that was mirrored was created anew".into());
+                    }
+                    None if renews => self.renew(slot),
                     None => {}
                 }
             }

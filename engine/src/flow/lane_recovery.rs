@@ -131,6 +131,12 @@ impl Lane {
         let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
             return;
         };
+        if let Described::LastSequence(_, Some(end))
+        | Described::Nothing(end)
+        | Described::CannotTell(_, end) = &described
+        {
+            partition.ledger.see_end(*end);
+        }
         // Brokers go by the timestamps of records (`ProducerStateManager.isProducerExpired`): one that restarts, or looks
         // through its producers every ten minutes, forgets at once who writes records of long ago. So what was sent last
         // may be there. Only while a transaction is open nobody in it is forgotten.

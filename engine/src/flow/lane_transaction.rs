@@ -93,9 +93,16 @@ impl Lane {
             }
             return false;
         }
+        let lacks_replicas = self.lacks_replicas(slot);
         let Some(partition) = self.partition_mut(slot) else { return false };
         match partition.joined {
             Joined::Yes => true,
+            Joined::No if is_open && lacks_replicas => {
+                // Sent in a transaction its batch would hold up all others.
+                self.refresh(Side::Target);
+                self.target_failed(slot, "the target partition has too few replicas in sync".into(), false);
+                false
+            }
             Joined::No if is_open => {
                 partition.joined = Joined::Asked;
                 self.transaction.joining.push(slot);
@@ -103,6 +110,16 @@ impl Lane {
             }
             Joined::No | Joined::Asked => false,
         }
+    }
+
+    /// Whether the target would refuse its batch, as far as is known.
+    fn lacks_replicas(&self, slot: Slot) -> bool {
+        let (Some(one), Some(known)) = (self.partition(slot), self.metadata[Side::Target as usize].as_ref())
+        else {
+            return false;
+        };
+        let target = known.partition(&one.target_topic, one.target_partition);
+        target.is_some_and(|target| target.in_sync_replicas.len() < one.rules.min_in_sync)
     }
 
     /// Whether sending the partition's next batch keeps to whole source transactions.
@@ -206,7 +223,12 @@ impl Lane {
         let in_flight = self.targets.values().any(|broker| broker.in_flight() > 0);
         let is_asked = |one: &Partition| one.joined == Joined::Asked;
         let mut joined = self.transaction.joined.iter().filter_map(|slot| self.partition(*slot));
-        if in_flight || !joined.all(|one| one.ledger.is_idle() && !is_asked(one)) {
+        let unsettled =
+            joined.find(|one| !one.ledger.is_idle() || is_asked(one)).map(|one| one.source.clone());
+        if in_flight || unsettled.is_some() {
+            if self.now >= until && !self.draining {
+                self.give_up(unsettled);
+            }
             return;
         }
         if !self.transaction.cuts {
@@ -227,6 +249,14 @@ impl Lane {
         let holds = !moved.is_empty() || !self.transaction.joined.is_empty() || self.transaction.released;
         moved.into_iter().for_each(|slot| self.publish_now(slot));
         self.actions.push(Action::Closed { holds });
+    }
+
+    /// What became of a partition's records stays unknown for too long. All others wait for it: without this transaction
+    /// they go on.
+    fn give_up(&mut self, unsettled: Option<SourcePartition>) {
+        let what = unsettled.map_or_else(|| "of some partition".to_owned(), |one| format!("of {one}"));
+        self.transaction.phase = Phase::Closed;
+        self.abort(format!("the target does not tell in time what arrived {what}").into());
     }
 
     fn within_source_transactions(&self) -> impl Iterator<Item = &Partition> {

@@ -334,6 +334,11 @@ impl Ledger {
         self.last_target = Some(TargetOffset(end.0 - 1));
     }
 
+    /// The target's log ends here. If it is shorter than it was, its offsets are assigned a second time.
+    pub fn see_end(&mut self, end: TargetOffset) {
+        self.last_target = self.last_target.filter(|last| *last < end);
+    }
+
     /// Forgets every outstanding stretch, none of which is proved to be at the target.
     pub fn abandon(&mut self) -> Resume {
         // What was acknowledged behind the first that was not is sent again, too.

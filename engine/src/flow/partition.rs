@@ -35,6 +35,9 @@ pub struct Assignment {
     pub start: SourceOffset,
     /// How it was written before; `None` where that is not known, and where nothing was.
     pub former: Option<Former>,
+    /// It was mirrored before, and goes on with nothing of that: its topic was created anew. The target remembers our last
+    /// sequence there, so that it needs another identity.
+    pub begins_anew: bool,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
     /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.

@@ -19,6 +19,8 @@ use crate::flow::event::{Cause, Event};
 use crate::ids::SourcePartition;
 use crate::offsets::store::MapStore;
 use crate::plan::{FlowPlan, TransactionPlan};
+use crate::progress::Progress;
+use crate::share::lease::Lease;
 use crate::share::membership::Membership;
 use crate::transaction::{Transaction, fence};
 
@@ -94,6 +96,19 @@ impl Running {
         let said = timeout_at(Instant::now() + patience, hear(&mut self.transacting)).await;
         let said = said.map_err(|_| Cause::from("what is in flight was not answered in time"))?;
         self.end_transaction(said, member).await
+    }
+
+    /// Takes our transactional id from the progress of partitions that another process goes on with, where the transaction
+    /// did not: that process would take it for one that may have something open, and fence us.
+    pub(super) async fn disown(&mut self, partitions: &[HandedOut], own: &Arc<str>, lease: &Lease) {
+        let written = partitions.iter().filter_map(|(status, _)| self.progress.get(&status.source));
+        let ours = written.filter(|one| one.transactional_id.as_ref() == Some(own));
+        let disowned = ours.map(|one| Progress { transactional_id: None, ..one.clone() }).collect();
+        if lease.holds()
+            && let Err(error) = self.progress.claim(disowned).await
+        {
+            warn!(flow = self.plan.name(), "{}; the next process will fence this one", chain(&error));
+        }
     }
 
     /// After the lane has ended: what it sent counts if it could end in good order, and not at all otherwise.

@@ -376,11 +376,13 @@ impl Task {
 
     /// The coordinator gave us up: what was ours may be somebody else's by now.
     fn lose(&mut self, why: &str) {
-        self.lease.end();
+        let known = self.share.borrow().is_known;
+        let losses = self.share.borrow().losses.wrapping_add(u32::from(known));
+        self.lease.end(losses);
         self.seat.send_replace(None);
         self.leads = false;
         self.status.set_leads(false);
-        if self.share.borrow().is_known {
+        if known {
             warn!(
                 flow = self.flow,
                 group = &*self.group,
@@ -388,7 +390,7 @@ impl Task {
             );
             self.share.send_modify(|share| {
                 share.shards = Shards::NONE;
-                share.losses = share.losses.wrapping_add(1);
+                share.losses = losses;
             });
         }
     }

@@ -246,6 +246,27 @@ async fn a_target_that_forgets_producers_gets_nothing_twice() {
     pair.assert_same();
 }
 
+/// What a broker answers to Fetch while it keeps a quota: no error, no partition, and a time of silence.
+fn throttled(version: i16) -> Bytes {
+    let head = [&1i32.to_be_bytes()[..], &[0; 6]].concat();
+    let nothing: &[u8] = if version >= 12 { &[1, 0] } else { &[0; 4] };
+    [&head[..], nothing].concat().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn progress_is_read_to_its_end_from_a_target_that_keeps_a_quota() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    pair.sync().await;
+    (0..PARTITIONS).for_each(|partition| pair.produce(partition, BATCHES..BATCHES + 5));
+    let mut left = 40;
+    pair.target.control(ApiKey::Fetch, move |request| {
+        left -= 1;
+        if left > 0 { Verdict::Body(throttled(request.version)) } else { Verdict::Default }
+    });
+    assert_eq!(pair.sync().await, 0);
+    pair.assert_same();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fetches_that_fail_are_made_again() {
     let pair = Pair::start(SandboxOptions::default()).await;

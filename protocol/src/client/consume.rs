@@ -290,6 +290,8 @@ impl<'a> Reading<'a> {
                 _ => Err(self.cluster.refused(ApiKey::Fetch, response.error, None)),
             };
         }
+        // A broker that keeps a quota answers with nothing at all, and with a time of silence, which the connection obeys.
+        let is_throttled = response.throttle_time_ms > 0;
         let (mut moved, mut troubled) = (false, false);
         for fetched in response.partitions {
             match decide(fetched.error) {
@@ -307,7 +309,9 @@ impl<'a> Reading<'a> {
         if troubled {
             return Ok(false);
         }
-        self.note_fruit(node, moved, &partitions);
+        if moved || !is_throttled {
+            self.note_fruit(node, moved, &partitions);
+        }
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use kmirror_tests::kmirror;
 use kmirror_tests::oracle;
 
-use crate::fixture::{SOON, create, flow, produce, source, sync, target};
+use crate::fixture::{SOON, create, flow, produce, source, stop, sync, target};
 
 /// The exit code of a run until synced that left something out.
 const INCOMPLETE: i32 = 5;
@@ -53,6 +53,48 @@ fn a_recreated_topic_is_noticed() {
     // Position 100 belongs to the first topic: the second is taken from its beginning.
     let found = oracle::dump(&target().bootstrap(), "again.recreated", &[]).unwrap();
     assert_eq!(found[&0].records, 220);
+}
+
+/// The target remembers the sequences of the first topic's records.
+#[test]
+fn a_topic_that_is_created_anew_under_a_running_mirror_loses_nothing() {
+    create("renewed", 1, &[]);
+    let start = |alias: &str, transactions: &str| {
+        let properties = flow(alias, "renewed")
+            .with("refresh.topics.interval.seconds", "1")
+            .with("exactly.once.source.support", transactions);
+        kmirror::start_run(&properties, &[]).unwrap()
+    };
+    let mirrors =
+        [("plainly", start("plainly", "disabled")), ("in-transactions", start("in-transactions", "enabled"))];
+    let all_have = |records: u64| {
+        for (alias, mirror) in &mirrors {
+            let copy = format!("{alias}.renewed");
+            let held = || {
+                oracle::dump(&target().bootstrap(), &copy, &["--isolation", "read_committed"])
+                    .ok()?
+                    .get(&0)
+                    .map(|one| one.records)
+            };
+            mirror.wait_until("the records", SOON, || held() == Some(records)).unwrap();
+        }
+    };
+    for seed in ["first", "second", "third"] {
+        produce("renewed", &["--records", "50", "--seed", seed]);
+    }
+    all_have(150);
+    oracle::delete_topics(&source().bootstrap(), &["renewed"]).unwrap();
+    create("renewed", 1, &[]);
+    produce("renewed", &["--records", "60", "--seed", "fourth"]);
+    all_have(210);
+
+    // The copy is lost instead: what comes from then on is mirrored into a new one.
+    let (_, mirror) = &mirrors[0];
+    oracle::delete_topics(&target().bootstrap(), &["plainly.renewed"]).unwrap();
+    produce("renewed", &["--records", "30", "--seed", "fifth"]);
+    let held = || oracle::offsets_held(&target().bootstrap(), "plainly.renewed").ok();
+    mirror.wait_until("a new copy", SOON, || held().is_some_and(|held| held >= 30)).unwrap();
+    mirrors.iter().for_each(|(_, mirror)| stop(mirror));
 }
 
 #[test]

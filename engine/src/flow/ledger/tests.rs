@@ -20,6 +20,20 @@ fn three_batches() -> (Ledger, Vec<Ticket>) {
 }
 
 #[test]
+fn a_target_that_was_seen_to_be_shorter_assigns_offsets_again() {
+    let (mut ledger, tickets) = three_batches();
+    ledger.acknowledge(tickets[0], Some(TargetOffset(50))).unwrap();
+    let (given, last) = (TargetOffset(20), TargetOffset(59));
+    ledger.see_end(TargetOffset(60));
+    assert_eq!(
+        ledger.acknowledge(tickets[2], Some(given)),
+        Err(LedgerError::TargetWentBackwards { given, last })
+    );
+    ledger.see_end(given);
+    assert!(ledger.acknowledge(tickets[1], Some(given)).unwrap());
+}
+
+#[test]
 fn progress_waits_for_the_oldest() {
     let (mut ledger, tickets) = three_batches();
     assert!(!ledger.acknowledge(tickets[1], None).unwrap());
