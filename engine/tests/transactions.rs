@@ -215,6 +215,41 @@ async fn leaders_move_within_transactions() {
     pair.assert_same().await;
 }
 
+/// What moves to a second process without having been written has nothing open that would have to be aborted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_partitions_that_move_fence_nobody() {
+    let pair = Pair::start("").await;
+    let first = pair.mirror();
+    // Besides them there are heartbeats.
+    let running = |mirror: &Mirror| {
+        let all = mirror.status().flows[0].partitions();
+        all.into_iter().filter(|one| *one.source.topic == *TOPIC).collect::<Vec<_>>()
+    };
+    let runs = |mirror: &Mirror| running(mirror).len();
+    let until = async |what: &str, done: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < WITHIN, "{what}: {}", first.metrics());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    until("the first has all", &|| runs(&first) == 3).await;
+    let second = pair.mirror();
+    until("the second has its share", &|| runs(&second) > 0 && runs(&first) + runs(&second) == 3).await;
+    pair.produce(0..20);
+    let ends = || (0..PARTITIONS).map(|one| pair.source.end_offset(TOPIC, one).unwrap()).sum::<i64>();
+    let acknowledged =
+        |mirror: &Mirror| running(mirror).iter().map(|one| one.acknowledged_next().0).sum::<i64>();
+    until("all is mirrored", &|| acknowledged(&first) + acknowledged(&second) == ends()).await;
+    for mirror in [first, second] {
+        let metrics = mirror.metrics();
+        let aborted = metrics.lines().find(|line| line.contains("outcome=\"aborted\"")).unwrap();
+        assert!(aborted.ends_with(" 0"), "{aborted}");
+        mirror.stop().await.unwrap();
+    }
+    pair.assert_same().await;
+}
+
 /// A long transaction at the source, others beside it: at the target each is in one transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn source_transactions_arrive_whole() {

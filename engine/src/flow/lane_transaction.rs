@@ -315,3 +315,93 @@ impl Lane {
 fn is_between(partition: &Partition) -> bool {
     partition.whole.is_between(partition.ledger.promised_next())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::event::Event;
+    use crate::flow::partition::Assignment;
+    use crate::flow::rewrite::TargetRules;
+    use crate::ids::{Identity, SourceOffset};
+    use crate::offsets::map::OffsetMap;
+    use crate::offsets::stretch::Runs;
+    use crate::plan::OnRefused;
+    use crate::status::{FlowStatus, PartitionStatus};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A lane whose transaction has one partition.
+    fn lane(now: Instant) -> Lane {
+        let options = super::super::lane::LaneOptions {
+            fetch_max_wait: PATIENCE,
+            fetch_min_bytes: 1,
+            fetch_max_bytes: 1000,
+            far_fetch_max_bytes: 1000,
+            fetch_max_partition_bytes: 1000,
+            read_committed: false,
+            rack: "".into(),
+            acks: -1,
+            produce_timeout: PATIENCE,
+            max_request_bytes: 1000,
+            max_in_flight: 5,
+            retry_backoff: PATIENCE,
+            retry_backoff_max: PATIENCE,
+            stop_on_lost_records: false,
+            on_refused: OnRefused { raises_limit: false, dead_letters: false },
+            transaction: Some(TransactionOptions { id: "id".into(), max_bytes: 1000, patience: PATIENCE }),
+        };
+        let identity = Identity { producer_id: 7, producer_epoch: 0 };
+        let status = Arc::new(FlowStatus::new("a".into(), "b".into()));
+        let mut lane = Lane::new(options, identity, status, now);
+        let (source, start) = (SourcePartition { topic: "t".into(), partition: 0 }, SourceOffset(0));
+        let partition = PartitionStatus::new(source.clone(), "a.t".into(), start, start, OffsetMap::new(10));
+        let assignment = Assignment {
+            source,
+            topic_id: None,
+            target_topic: "a.t".into(),
+            start,
+            former: None,
+            begins_anew: false,
+            rules: TargetRules::default(),
+            deal_to: None,
+            shared_target: false,
+            status: Arc::new(partition),
+        };
+        lane.apply(now, Event::Assign(vec![assignment]));
+        lane.partition_mut(Slot(0)).unwrap().joined = Joined::Yes;
+        lane.transaction.joined.push(Slot(0));
+        lane
+    }
+
+    fn said(lane: &mut Lane) -> Vec<String> {
+        let told = |action: Action| match action {
+            Action::Abort(cause) => Some(cause.to_string()),
+            Action::Closed { .. } => Some("closed".to_owned()),
+            _ => None,
+        };
+        lane.take_actions().into_iter().filter_map(told).collect()
+    }
+
+    #[test]
+    fn a_partition_whose_records_stay_unknown_is_not_waited_for_without_end() {
+        let now = Instant::now();
+        let mut lane = lane(now);
+        let (first, next, runs) = (SourceOffset(0), SourceOffset(5), Runs::dense(SourceOffset(0)));
+        lane.partition_mut(Slot(0)).unwrap().ledger.send(first, next, 0, 5, runs).unwrap();
+        lane.apply(now, Event::Close);
+        lane.apply(now + PATIENCE / 2, Event::Tick);
+        assert!(said(&mut lane).is_empty());
+        lane.apply(now + PATIENCE, Event::Tick);
+        assert_eq!(said(&mut lane), ["the target does not tell in time what arrived of t-0"]);
+        lane.apply(now + 2 * PATIENCE, Event::Tick);
+        assert!(said(&mut lane).is_empty(), "said once");
+    }
+
+    #[test]
+    fn what_is_settled_is_closed_at_once() {
+        let now = Instant::now();
+        let mut lane = lane(now);
+        lane.apply(now, Event::Close);
+        assert_eq!(said(&mut lane), ["closed"]);
+    }
+}
