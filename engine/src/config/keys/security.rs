@@ -145,7 +145,8 @@ pub static CONFIG_PROVIDERS_KEYS: Opt = Opt::used(
     "",
     "`config.providers.NAME.class`: `FileConfigProvider` (`${NAME:/file:key}`), `DirectoryConfigProvider` \
      (`${NAME:/directory:file}`) or `EnvVarConfigProvider` (`${NAME:VARIABLE}`), with Kafka's package before them or \
-     not. `config.providers.NAME.param.allowed.paths` and `config.providers.NAME.param.allowlist.pattern` restrict them.",
+     not. `config.providers.NAME.param.allowed.paths` and `config.providers.NAME.param.allowlist.pattern` (a Java regular \
+     expression for whole names) restrict them.",
 );
 
 /// The engine factory that kmirror stands in for.
