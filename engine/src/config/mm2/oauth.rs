@@ -94,16 +94,14 @@ impl Reader<'_> {
             self.error(Some(login.origin.clone()), LoginProblem::Contradiction(what).into(), None);
             return None;
         };
-        if url.value.starts_with("file:") {
-            return Some(TokenSource::File(path(&url.value).into()));
+        if let Some(file) = after_scheme(&url.value, "file:") {
+            return Some(TokenSource::File(path(file).into()));
         }
-        if !(url.value.starts_with("https://") || url.value.starts_with("http://")) {
-            self.bad_value(
-                &url,
-                opt,
-                "an URL that begins with `https://`, `http://` or `file:`".to_owned(),
-                None,
-            );
+        if !["https://", "http://"].iter().any(|scheme| after_scheme(&url.value, scheme).is_some()) {
+            // It is not shown: it may hold a key, or be the client's secret in the wrong place.
+            let value = "the value".to_owned();
+            let expected = "a URL that begins with `https://`, `http://` or `file:`".to_owned();
+            self.error(Some(url.origin), Problem::BadValue { value, expected }, None);
             return None;
         }
         let id = self.text_if_set(&owner.places(&keys::OAUTH_CLIENT_ID), &keys::OAUTH_CLIENT_ID);
@@ -182,4 +180,10 @@ impl Reader<'_> {
         }
         extensions
     }
+}
+
+/// What is behind the scheme of a URL, written in small letters or in capitals.
+fn after_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = url.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }

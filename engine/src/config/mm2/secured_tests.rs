@@ -310,7 +310,8 @@ fn tokens() {
 
     for (lines, said) in [
         ("A.sasl.login.callback.handler.class=com.example.Tokens\n", "`com.example.Tokens` is a Java class"),
-        ("A.sasl.oauthbearer.token.endpoint.url=ldap://x\n", "an URL that begins with"),
+        ("A.sasl.oauthbearer.token.endpoint.url=ldap://x?hush\n", "the value is not a URL that begins with"),
+        ("A.sasl.oauthbearer.token.endpoint.url=hush # x\n", "the value is not a URL that begins with"),
         (
             "A.sasl.oauthbearer.token.endpoint.url=https://x\nA.sasl.oauthbearer.jwt.retriever.class=org.apache.kafka.\
              common.security.oauthbearer.JwtBearerJwtRetriever\n",
@@ -321,8 +322,20 @@ fn tokens() {
             "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={login}\n"
         );
         let told = error(&format!("{head}{lines}"));
-        assert!(told.contains(said), "{told}");
+        assert!(told.contains(said) && !told.contains("hush"), "{told}");
     }
+}
+
+#[test]
+fn schemes_of_token_endpoints_have_capitals_or_not() {
+    let source = |url: &str| {
+        let login = format!("{OAUTH} clientId=id clientSecret=s;");
+        let url = format!("A.sasl.oauthbearer.token.endpoint.url={url}\n");
+        let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, &url) else { panic!("{url}") };
+        settings.source
+    };
+    assert!(matches!(source("HTTPS://idp/token"), TokenSource::Endpoint { url, .. } if url == "HTTPS://idp/token"));
+    assert_eq!(source("File:///run/token"), TokenSource::File("/run/token".into()));
 }
 
 #[test]
