@@ -97,6 +97,11 @@ pub enum SecurityNotice {
         "certificates are taken whatever name they are for, so that anybody with one can pose as a broker"
     )]
     AnyName,
+    /// A token endpoint with the wrong name will not do.
+    #[error(
+        "`ssl.endpoint.identification.algorithm` has no effect in a login: the name of a token endpoint is always checked"
+    )]
+    CheckedAllTheSame,
     /// Versions of TLS that are not spoken.
     #[error("{versions} is never spoken: it is broken")]
     OldTls {

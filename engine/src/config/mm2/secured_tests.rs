@@ -339,6 +339,25 @@ fn schemes_of_token_endpoints_have_capitals_or_not() {
 }
 
 #[test]
+fn the_name_of_a_token_endpoint_is_always_checked() {
+    let url = "A.sasl.oauthbearer.token.endpoint.url=https://idp/token\n";
+    for (option, told) in [("\"\"", true), ("none", true), ("https", false), ("HTTPS", false)] {
+        let login = format!(
+            "{OAUTH} clientId=id clientSecret=s ssl.endpoint.identification.algorithm={option};"
+        );
+        let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, url) else { panic!() };
+        let TokenSource::Endpoint { tls, .. } = settings.source else { panic!() };
+        assert!(tls.checks_host_name, "{option}");
+        let lines = format!(
+            "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={login}\n{url}"
+        );
+        let warnings = warnings(&lines);
+        assert_eq!(warnings.len(), usize::from(told), "{warnings:?}");
+        assert!(warnings.iter().all(|one| one.contains("has no effect in a login")), "{warnings:?}");
+    }
+}
+
+#[test]
 fn places() {
     let protocol = |lines: &str| {
         let plan = plan(lines);

@@ -178,11 +178,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Empty switches it off, as since Kafka 2.0.
+    /// Empty switches it off, as since Kafka 2.0. Of a token endpoint Java always checks the name.
     fn checks_host_name(&mut self, given: Given<'_>) -> bool {
         let opt = &keys::SSL_ENDPOINT_IDENTIFICATION;
         let Some(Sourced { value, origin }) = self.given(given, opt) else { return true };
         let checks = value.expose().eq_ignore_ascii_case("https");
+        if matches!(given, Given::Login(_)) {
+            if !checks {
+                self.notice(Some(origin), Notice::Security(SecurityNotice::CheckedAllTheSame), None);
+            }
+            return true;
+        }
         if value.is_empty() {
             let hint = "set it to `https`, and have certificates with the brokers' names".to_owned();
             self.notice(Some(origin), Notice::Security(SecurityNotice::AnyName), Some(hint));
