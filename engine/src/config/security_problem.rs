@@ -108,6 +108,12 @@ pub enum SecurityNotice {
         /// The versions.
         versions: String,
     },
+    /// Cipher suites that kmirror does not have.
+    #[error("{suites} in `ssl.cipher.suites` is none that kmirror has, and is left out")]
+    MissingSuites {
+        /// Their names, or their places in the list.
+        suites: String,
+    },
     /// An option that a login module does not have.
     #[error("{module} has no option {}", option.as_ref().map_or_else(|| format!("like number {number}"), |name| format!("`{name}`")))]
     UnknownOption {

@@ -100,7 +100,8 @@ pub static SSL_ENABLED_PROTOCOLS: Opt = Opt::used(
 pub static SSL_CIPHER_SUITES: Opt = ssl(
     "ssl.cipher.suites",
     List,
-    "The cipher suites that may be used, by Java's names; all that kmirror has where it is not set.",
+    "The cipher suites that may be used, by Java's names; all that kmirror has where it is not set. Those that it has not \
+     are left out, with a warning.",
 );
 
 /// Proxy.

@@ -82,13 +82,13 @@ fn stores() {
     assert!(settings.checks_host_name && settings.versions.is_empty() && settings.cipher_suites.is_empty());
     let settings = tls(
         "A.ssl.truststore.type=PEM\nA.ssl.truststore.certificates=-----BEGIN..\nA.ssl.keystore.key=k\n\
-         A.ssl.keystore.certificate.chain=c\nA.ssl.enabled.protocols=TLSv1.3\nA.ssl.cipher.suites=TLS_X, TLS_Y\n",
+         A.ssl.keystore.certificate.chain=c\nA.ssl.enabled.protocols=TLSv1.3\nA.ssl.cipher.suites=TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256\n",
     );
     assert!(matches!(settings.trust.unwrap().place, StorePlace::Inline { key: None, .. }));
     assert!(matches!(settings.identity.unwrap().place, StorePlace::Inline { key: Some(_), .. }));
     assert_eq!(
         (settings.versions, settings.cipher_suites),
-        (vec![TlsVersion::Tls13], vec!["TLS_X".into(), "TLS_Y".into()])
+        (vec![TlsVersion::Tls13], vec!["TLS_AES_256_GCM_SHA384".into(), "TLS_AES_128_GCM_SHA256".into()])
     );
 }
 
@@ -114,6 +114,7 @@ fn stores_that_contradict_themselves() {
         ("ssl.keystore.certificate.chain = x\nssl.keystore.key=k\nssl.keystore.location=/k", "are both set"),
         ("ssl.truststore.type = JCEKS", "is not one of `JKS`"),
         ("ssl.enabled.protocols = TLSv1.1", "never spoken"),
+        ("ssl.cipher.suites = TLS_X, hush", "TLS_X, number 2 is not a cipher suite that there is (there are TLS_"),
         ("ssl.enabled.protocols = TLS1.2", "is not a list of `TLSv1.2`"),
         ("ssl.endpoint.identification.algorithm = none", "is not `https` or nothing"),
         ("ssl.engine.factory.class = com.example.Vault", "is a Java class"),
@@ -391,6 +392,8 @@ fn what_weakens_is_told() {
     assert!(told.contains("whatever name"), "{told}");
     let told = only_warning("A.security.protocol=SSL\nA.ssl.enabled.protocols=TLSv1.2,TLSv1.1,TLSv1\n");
     assert!(told.contains("TLSv1.1, TLSv1 is never spoken"), "{told}");
+    let told = only_warning("A.security.protocol=SSL\nA.ssl.cipher.suites=TLS_RSA_WITH_RC4_128_SHA,TLS_AES_128_GCM_SHA256,x\n");
+    assert!(told.contains("TLS_RSA_WITH_RC4_128_SHA, number 3 in `ssl.cipher.suites` is none that kmirror has"), "{told}");
     let told = only_warning(&plain);
     assert!(told.contains("A.sasl.mechanism: no effect: `security.protocol` of A is PLAINTEXT"), "{told}");
     let told = only_warning("ssl.truststore.location = /t\nssl.keystore.location = /k\n");

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use kmirror_protocol::Secret;
-use kmirror_protocol::net::tls::{Store, StoreKind, StorePlace, TlsSettings, TlsVersion};
+use kmirror_protocol::net::tls::{
+    Store, StoreKind, StorePlace, TlsSettings, TlsVersion, cipher_suite_names,
+};
 
 use super::client::Owner;
 use super::login::Login;
@@ -55,10 +57,7 @@ impl Reader<'_> {
             key_password: self.given_something(given, &keys::SSL_KEY_PASSWORD).map(|password| password.value),
             checks_host_name: self.checks_host_name(given),
             versions: self.tls_versions(given),
-            cipher_suites: self
-                .given_text(given, &keys::SSL_CIPHER_SUITES)
-                .map(|suites| split_list(&suites.value))
-                .unwrap_or_default(),
+            cipher_suites: self.cipher_suites(given),
         }
     }
 
@@ -226,6 +225,34 @@ impl Reader<'_> {
         }
         versions
     }
+
+    /// As in Java, names that there are not are left out, and none of the others makes up for them.
+    fn cipher_suites(&mut self, given: Given<'_>) -> Vec<String> {
+        let Some(text) = self.given_text(given, &keys::SSL_CIPHER_SUITES) else { return Vec::new() };
+        let known = cipher_suite_names();
+        let (suites, missing): (Vec<_>, Vec<_>) =
+            (1..).zip(split_list(&text.value)).partition(|(_, name)| known.contains(name));
+        // What looks like no suite may be a piece of a login.
+        let shown = |(number, name): &(usize, String)| {
+            if is_suite(name) { name.clone() } else { format!("number {number}") }
+        };
+        let missing: Vec<String> = missing.iter().map(shown).collect();
+        if suites.is_empty() {
+            let (value, expected) = (missing.join(", "), "a cipher suite that there is".to_owned());
+            let hint = Some(format!("there are {}", known.join(", ")));
+            self.error(Some(text.origin), Problem::BadValue { value, expected }, hint);
+        } else if !missing.is_empty() {
+            let notice = SecurityNotice::MissingSuites { suites: missing.join(", ") };
+            self.notice(Some(text.origin), Notice::Security(notice), None);
+        }
+        suites.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+/// Whether a text is the name of a cipher suite, be it one that there is or not.
+fn is_suite(name: &str) -> bool {
+    let is_letter = |sign: char| sign.is_ascii_uppercase() || sign.is_ascii_digit() || sign == '_';
+    (name.starts_with("TLS_") || name.starts_with("SSL_")) && name.chars().all(is_letter)
 }
 
 /// Whether a key store cannot be without a password, as far as its type or its name tells.
