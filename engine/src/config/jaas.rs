@@ -138,11 +138,11 @@ pub fn parse_option(text: &str) -> Result<LoginModule, JaasError> {
     only(modules)
 }
 
-/// Reads a JAAS file and gives back the login of its section for clients.
+/// Reads a JAAS file and gives back the logins of its section for clients: Java's class `LoginContext` takes several.
 ///
 /// # Errors
-/// When the file is not one, or has no such section with one module in it.
-pub fn parse_file(text: &str) -> Result<LoginModule, JaasError> {
+/// When the file is not one, or has no such section with a module in it.
+pub fn parse_file(text: &str) -> Result<Vec<LoginModule>, JaasError> {
     let mut tokens = Tokens::new(limited(text)?, true);
     let mut found = None;
     while let Some(token) = tokens.next()? {
@@ -153,7 +153,8 @@ pub fn parse_file(text: &str) -> Result<LoginModule, JaasError> {
             found = Some(modules);
         }
     }
-    only(found.ok_or(JaasError::NoClientSection)?)
+    let modules = found.ok_or(JaasError::NoClientSection)?;
+    if modules.is_empty() { Err(JaasError::NoModule) } else { Ok(modules) }
 }
 
 fn limited(text: &str) -> Result<&str, JaasError> {
@@ -218,7 +219,7 @@ fn module(first: Token, tokens: &mut Tokens<'_>, has_properties: bool) -> Result
     Ok(module)
 }
 
-/// What the flag says matters only among several modules.
+/// What the flag says matters only among several modules, of which only one is for the mechanism.
 fn is_flag(word: &str) -> bool {
     ["required", "requisite", "sufficient", "optional"].iter().any(|flag| flag.eq_ignore_ascii_case(word))
 }

@@ -38,6 +38,16 @@ pub enum LoginProblem {
         /// What it is for.
         fits: &'static str,
     },
+    /// A section of a JAAS file with several login modules, none for the mechanism, or more than one.
+    #[error("`sasl.mechanism` is {mechanism}, and of the login modules {modules} {} for it", which(.fitting))]
+    NotOneModule {
+        /// `sasl.mechanism`
+        mechanism: String,
+        /// All of them.
+        modules: String,
+        /// Those that are for the mechanism.
+        fitting: String,
+    },
     /// A login that lacks an option.
     #[error("the login with {module} has no `{option}`")]
     NoOption {
@@ -62,6 +72,10 @@ pub enum LoginProblem {
     /// Options that exclude one another.
     #[error("{0}")]
     Contradiction(&'static str),
+}
+
+fn which(fitting: &str) -> String {
+    if fitting.is_empty() { "none is".to_owned() } else { format!("several are ({fitting})") }
 }
 
 fn named(class: &Option<String>) -> String {

@@ -243,6 +243,26 @@ fn kerberos() {
 }
 
 #[test]
+fn of_several_modules_in_a_file_the_one_for_the_mechanism_counts() {
+    let read = |mechanism: &str, modules: &str| {
+        let text = format!("KafkaClient {{ {modules} }};");
+        let jaas = Some(("/j".into(), Ok(Secret::new(text))));
+        let lines = format!("A.security.protocol=SASL_SSL\nA.sasl.mechanism={mechanism}\n");
+        read_with(&lines, Surroundings { jaas, ..Surroundings::default() })
+    };
+    let both = format!("{KRB5} useTicketCache=true;\n{PLAIN} username=u password=hush;");
+    let login = |mechanism| read(mechanism, &both).unwrap().flows[0].source_client.security.settings().sasl;
+    assert!(matches!(login("PLAIN"), Some(SaslSettings::Plain { username, .. }) if username == "u"));
+    assert!(matches!(login("GSSAPI"), Some(SaslSettings::Gssapi(_))));
+    let none = read("OAUTHBEARER", &format!("{both} hush required;")).unwrap_err().to_string();
+    let said = "is OAUTHBEARER, and of the login modules Krb5LoginModule, PlainLoginModule, another none is for it";
+    assert!(none.contains(said) && !none.contains("hush"), "{none}");
+    let two = read("PLAIN", &format!("{both} {PLAIN} username=v password=hush;")).unwrap_err().to_string();
+    assert!(two.contains("several are (PlainLoginModule, PlainLoginModule) for it"), "{two}");
+    assert!(!two.contains("hush"), "{two}");
+}
+
+#[test]
 fn other_credentials_of_kerberos() {
     let credentials = |login: &str| match sasl("GSSAPI", login, "") {
         SaslSettings::Gssapi(settings) => (settings.credentials, settings.service_name),
