@@ -106,6 +106,17 @@ pub enum SecurityNotice {
         /// The cluster.
         cluster: String,
     },
+    /// Everybody on the way can read it, and use what is signed as long as the signature holds.
+    #[error("the signature for {cluster}, and a session token with it, travel readable for everybody on the way")]
+    ReadableSignature {
+        /// The cluster.
+        cluster: String,
+    },
+    /// Everybody on the way can read it.
+    #[error(
+        "the client's secret and the tokens travel readable for everybody on the way between here and the token endpoint"
+    )]
+    ReadableClientSecret,
     /// Any certificate will do.
     #[error(
         "certificates are taken whatever name they are for, so that anybody with one can pose as a broker"

@@ -408,6 +408,20 @@ fn what_weakens_is_told() {
     let plain = format!("A.sasl.mechanism=PLAIN\nA.sasl.jaas.config={PLAIN} username=u password=p;\n");
     let told = only_warning(&format!("A.security.protocol=SASL_PLAINTEXT\n{plain}"));
     assert!(told.contains("travels readable"), "{told}");
+    let iam = "A.sasl.mechanism=AWS_MSK_IAM\nA.sasl.jaas.config=software.amazon.msk.auth.iam.IAMLoginModule required;\n";
+    let told = only_warning(&format!("A.security.protocol=SASL_PLAINTEXT\n{iam}"));
+    assert!(told.contains("the signature for A") && told.contains("travel readable"), "{told}");
+    assert!(warnings(&format!("A.security.protocol=SASL_SSL\n{iam}")).is_empty());
+    let endpoint = |url: &str| {
+        warnings(&format!(
+            "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={OAUTH} clientId=c \
+             clientSecret=s;\nA.sasl.oauthbearer.token.endpoint.url={url}\n"
+        ))
+    };
+    let told = endpoint("http://idp/token?key=hush");
+    assert!(told.len() == 1 && told[0].contains("client's secret and the tokens travel readable"), "{told:?}");
+    assert!(!told[0].contains("hush"), "{told:?}");
+    assert!(endpoint("https://idp/token").is_empty() && endpoint("http://localhost:8080/token").is_empty());
     let told = only_warning("A.security.protocol=SSL\nA.ssl.endpoint.identification.algorithm=\n");
     assert!(told.contains("whatever name"), "{told}");
     let told = only_warning("A.security.protocol=SSL\nA.ssl.enabled.protocols=TLSv1.2,TLSv1.1,TLSv1\n");

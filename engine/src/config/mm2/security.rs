@@ -70,6 +70,7 @@ impl Reader<'_> {
             {
                 SecurityNotice::ReadableToken { cluster }
             }
+            SaslSettings::AwsMskIam(_) => SecurityNotice::ReadableSignature { cluster },
             _ => return,
         };
         let hint = "SASL_SSL encrypts it".to_owned();
