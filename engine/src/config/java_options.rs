@@ -1,5 +1,10 @@
 //! What is said to Java by options, as in `KAFKA_OPTS`: `-Dname=value`. Pure text.
 
+use std::collections::BTreeMap;
+
+use kmirror_protocol::Secret;
+use zeroize::Zeroizing;
+
 /// Bytes that are looked at.
 const OPTIONS_BYTES_MAX: usize = 64 << 10;
 
@@ -17,6 +22,8 @@ const UNHEEDED: [&str; 7] = [
 /// What Java's options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JavaOptions {
+    /// All system properties, of repeated ones the last. They may be passwords.
+    pub properties: BTreeMap<String, Secret>,
     /// `java.security.auth.login.config`: the JAAS file.
     pub login_config: Option<String>,
     /// `java.security.krb5.conf`
@@ -34,6 +41,7 @@ impl JavaOptions {
             else {
                 continue;
             };
+            self.properties.insert(name.to_owned(), Secret::new(value));
             match name {
                 // A second equals sign says that no other file counts beside this one; none does.
                 "java.security.auth.login.config" => {
@@ -60,9 +68,9 @@ pub(super) fn path(text: &str) -> String {
 }
 
 /// The words of a line, as a shell splits it: at blanks outside quotes, quotes taken away.
-fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> Vec<Zeroizing<String>> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<Zeroizing<String>> = None;
     let mut quote = None;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -123,6 +131,7 @@ mod tests {
              -Dlog4j.configuration=x",
         );
         assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "java.security.krb5.kdc"]);
+        assert_eq!(options.properties["javax.net.ssl.trustStorePassword"].expose(), "b");
         assert!(!format!("{options:?}").contains("hush"));
     }
 

@@ -171,7 +171,10 @@ impl Reader<'_> {
                 let path = path.display().to_string();
                 let origin = Origin::Section { file: path.as_str().into(), name: CLIENT_SECTION };
                 match held {
-                    Ok(text) => (jaas::parse_file(text.expose()), origin),
+                    Ok(text) => {
+                        let properties = |name: &str| self.surroundings.java.properties.get(name).cloned();
+                        (jaas::parse_file(text.expose(), &properties), origin)
+                    }
                     Err(why) => {
                         let problem = LoginProblem::Unreadable { path, why: why.clone() };
                         self.error(None, problem.into(), None);
