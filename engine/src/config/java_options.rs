@@ -19,6 +19,13 @@ const UNHEEDED: [&str; 7] = [
     "sun.security.jgss.native",
 ];
 
+/// The trust store of those that have none of their own; heeded, unlike others of `javax.net.ssl.`.
+pub const TRUST_STORE: &str = "javax.net.ssl.trustStore";
+/// Its password.
+pub const TRUST_STORE_PASSWORD: &str = "javax.net.ssl.trustStorePassword";
+/// Its format.
+pub const TRUST_STORE_TYPE: &str = "javax.net.ssl.trustStoreType";
+
 /// What Java's options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JavaOptions {
@@ -48,6 +55,7 @@ impl JavaOptions {
                     self.login_config = Some(path(value.strip_prefix('=').unwrap_or(value)));
                 }
                 "java.security.krb5.conf" => self.krb5_conf = Some(path(value)),
+                TRUST_STORE | TRUST_STORE_PASSWORD | TRUST_STORE_TYPE => {}
                 _ if self.unheeded.iter().any(|known| known == name) => {}
                 _ if UNHEEDED.iter().any(|known| name.starts_with(known)) => {
                     self.unheeded.push(name.to_owned());
@@ -127,11 +135,11 @@ mod tests {
     #[test]
     fn others_are_named_without_their_values() {
         let options = read(
-            "-Djavax.net.ssl.trustStorePassword=hush -Djava.security.krb5.kdc=k -Djavax.net.ssl.trustStorePassword=b \
-             -Dlog4j.configuration=x",
+            "-Djavax.net.ssl.keyStorePassword=hush -Djava.security.krb5.kdc=k -Djavax.net.ssl.keyStorePassword=b \
+             -Dlog4j.configuration=x -Djavax.net.ssl.trustStore=/t",
         );
-        assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "java.security.krb5.kdc"]);
-        assert_eq!(options.properties["javax.net.ssl.trustStorePassword"].expose(), "b");
+        assert_eq!(options.unheeded, ["javax.net.ssl.keyStorePassword", "java.security.krb5.kdc"]);
+        assert_eq!(options.properties["javax.net.ssl.keyStorePassword"].expose(), "b");
         assert!(!format!("{options:?}").contains("hush"));
     }
 

@@ -421,6 +421,7 @@ impl Notice {
             | Self::Ignored { .. }
             | Self::BeyondMirrorMaker
             | Self::SpacedArrow
+            | Self::Security(SecurityNotice::TrustStoreOfJava { .. })
             | Self::HeldToBudget { .. } => Severity::Info,
             Self::UnknownKey
             | Self::NoOption

@@ -152,6 +152,15 @@ pub enum SecurityNotice {
     /// A key tab and a cache.
     #[error("a key tab and a ticket cache are both given; the key tab is used")]
     TwoCredentials,
+    /// A trust store that only Java's options name.
+    #[error(
+        "`ssl.truststore.location` is not set, and the trust store of the Java option `javax.net.ssl.trustStore` is \
+         used, {file}"
+    )]
+    TrustStoreOfJava {
+        /// Its file.
+        file: String,
+    },
     /// An option of Java without an effect here.
     #[error("the Java option `{name}` has no effect")]
     JavaOption {

@@ -30,8 +30,8 @@ const fn ssl(name: &'static str, kind: super::Kind, doc: &'static str) -> Opt {
 pub static SSL_TRUSTSTORE_LOCATION: Opt = ssl(
     "ssl.truststore.location",
     Text,
-    "A file with the certificates to trust; the system's where neither this nor `ssl.truststore.certificates` is set. \
-     Read again when it changes.",
+    "A file with the certificates to trust. Where neither this nor `ssl.truststore.certificates` is set, \
+     `-Djavax.net.ssl.trustStore` in `KAFKA_OPTS` counts, or else the system's. Read again when it changes.",
 );
 /// Its password.
 pub static SSL_TRUSTSTORE_PASSWORD: Opt = ssl(

@@ -435,9 +435,33 @@ fn what_weakens_is_told() {
     // It counts for one of them.
     assert!(warnings("ssl.truststore.location = /t\nB.security.protocol = SSL\n").is_empty());
     let mut surroundings = Surroundings::default();
-    surroundings.java.read("-Djavax.net.ssl.trustStore=/t");
+    surroundings.java.read("-Djavax.net.ssl.keyStore=/k");
     let found = read_with("", surroundings).unwrap().findings;
-    assert!(found.iter().any(|found| found.to_string().contains("`javax.net.ssl.trustStore` has no effect")));
+    assert!(found.iter().any(|found| found.to_string().contains("`javax.net.ssl.keyStore` has no effect")));
+}
+
+#[test]
+fn a_trust_store_named_to_java_counts_where_there_is_no_other() {
+    let mut surroundings = Surroundings::default();
+    surroundings.java.read(
+        "-Djavax.net.ssl.trustStore=/j -Djavax.net.ssl.trustStorePassword=hush -Djavax.net.ssl.trustStoreType=pkcs12",
+    );
+    let lines = "security.protocol = SSL\nB.ssl.truststore.location = /t\n";
+    let plan = read_with(lines, surroundings.clone()).unwrap();
+    let trust = |client: &crate::plan::ClientPlan| client.security.settings().tls.unwrap().trust.unwrap();
+    let store = trust(&plan.flows[0].source_client);
+    assert_eq!((store.place, store.kind), (StorePlace::File("/j".into()), Some(StoreKind::Pkcs12)));
+    assert_eq!(store.password.unwrap().expose(), "hush");
+    let other = trust(&plan.flows[0].target_client);
+    assert_eq!((other.place, other.password), (StorePlace::File("/t".into()), None));
+    let told = |plan: &Plan| -> Vec<String> {
+        let told = plan.findings.iter().map(ToString::to_string);
+        told.filter(|one| one.contains("javax") || one.contains("hush")).collect()
+    };
+    let used = told(&plan);
+    assert!(used.len() == 1 && used[0].ends_with("is used, /j") && !used[0].contains("hush"), "{used:?}");
+    // Where nothing is encrypted it is of no account.
+    assert!(told(&read_with("", surroundings).unwrap()).is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use kmirror_protocol::net::tls::{
 use super::client::Owner;
 use super::login::Login;
 use super::reader::{Reader, Sourced, split_list};
+use crate::config::java_options::{TRUST_STORE, TRUST_STORE_PASSWORD, TRUST_STORE_TYPE};
 use crate::config::keys::{self, Opt};
 use crate::config::origin::Origin;
 use crate::config::problem::{Notice, Problem};
@@ -99,8 +100,22 @@ impl Reader<'_> {
             ),
             _ => {}
         }
-        let place = StorePlace::File(file?.value.into());
+        let Some(file) = file else { return self.trust_of_java() };
+        let place = StorePlace::File(file.value.into());
         Some(Store { place, kind, password: password.map(|password| password.value) })
+    }
+
+    /// The trust store that was named to Java: it counts where there is no other. Whoever names one does not mean to
+    /// trust everybody whom the system trusts.
+    fn trust_of_java(&mut self) -> Option<Store> {
+        let properties = &self.surroundings.java.properties;
+        let given = |name| properties.get(name).filter(|value| !value.is_empty());
+        let file = given(TRUST_STORE)?.expose();
+        let kind = given(TRUST_STORE_TYPE).and_then(|kind| kind_named(kind.expose()));
+        let store =
+            Store { place: StorePlace::File(file.into()), kind, password: given(TRUST_STORE_PASSWORD).cloned() };
+        self.notice(None, Notice::Security(SecurityNotice::TrustStoreOfJava { file: file.to_owned() }), None);
+        Some(store)
     }
 
     fn identity(&mut self, given: Given<'_>) -> Option<Store> {
@@ -164,17 +179,13 @@ impl Reader<'_> {
 
     fn store_kind(&mut self, given: Given<'_>, opt: &'static Opt) -> Option<StoreKind> {
         let text = self.given_text(given, opt)?;
-        match text.value.to_ascii_uppercase().as_str() {
-            "JKS" => Some(StoreKind::Jks),
-            "PKCS12" => Some(StoreKind::Pkcs12),
-            "PEM" => Some(StoreKind::Pem),
-            _ => {
-                let hint = "`keytool -importkeystore -deststoretype PKCS12` makes such a store of another";
-                let expected = "one of `JKS`, `PKCS12`, `PEM`".to_owned();
-                self.bad_value(&text, opt, expected, Some(hint.to_owned()));
-                None
-            }
+        let kind = kind_named(&text.value);
+        if kind.is_none() {
+            let hint = "`keytool -importkeystore -deststoretype PKCS12` makes such a store of another";
+            let expected = "one of `JKS`, `PKCS12`, `PEM`".to_owned();
+            self.bad_value(&text, opt, expected, Some(hint.to_owned()));
         }
+        kind
     }
 
     /// Empty switches it off, as since Kafka 2.0. Of a token endpoint Java always checks the name.
@@ -253,6 +264,15 @@ impl Reader<'_> {
 fn is_suite(name: &str) -> bool {
     let is_letter = |sign: char| sign.is_ascii_uppercase() || sign.is_ascii_digit() || sign == '_';
     (name.starts_with("TLS_") || name.starts_with("SSL_")) && name.chars().all(is_letter)
+}
+
+fn kind_named(name: &str) -> Option<StoreKind> {
+    match name.to_ascii_uppercase().as_str() {
+        "JKS" => Some(StoreKind::Jks),
+        "PKCS12" => Some(StoreKind::Pkcs12),
+        "PEM" => Some(StoreKind::Pem),
+        _ => None,
+    }
 }
 
 /// Whether a key store cannot be without a password, as far as its type or its name tells.
