@@ -14,9 +14,9 @@ pub(super) fn may_be_shown(key: &str) -> bool {
 
 /// Whether a key sets an option, under today's name or an older one, wherever it stands.
 pub(super) fn sets(key: &str, opt: &Opt) -> bool {
-    std::iter::once(&opt.name).chain(opt.older_names).any(|name| {
-        key.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    })
+    std::iter::once(&opt.name)
+        .chain(opt.older_names)
+        .any(|name| key.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
 /// Letters, digits and the few signs that aliases and arrows have, in parts of a word's length. Without a dot it must be

@@ -41,9 +41,7 @@ fn is_changeable(key: &str) -> bool {
 
 /// The option of encryption or of logins that a key sets, wherever it stands.
 fn security_option(key: &str) -> Option<&'static Opt> {
-    options().find(|opt| {
-        SECURITY.iter().any(|beginning| opt.name.starts_with(beginning)) && sets(key, opt)
-    })
+    options().find(|opt| SECURITY.iter().any(|beginning| opt.name.starts_with(beginning)) && sets(key, opt))
 }
 
 /// Whether a text holds secrets itself, not only the places where they are.

@@ -107,7 +107,9 @@ pub enum SecurityNotice {
         cluster: String,
     },
     /// Everybody on the way can read it, and use what is signed as long as the signature holds.
-    #[error("the signature for {cluster}, and a session token with it, travel readable for everybody on the way")]
+    #[error(
+        "the signature for {cluster}, and a session token with it, travel readable for everybody on the way"
+    )]
     ReadableSignature {
         /// The cluster.
         cluster: String,

@@ -106,7 +106,8 @@ fn a_file_with_sections() {
 #[test]
 fn system_properties_in_a_file() {
     let home = |name: &str| (name == "user.home").then(|| Secret::new("/home/mm"));
-    let text = "KafkaServer { M required a=\"${other}\"; };\nKafkaClient { M required a=\"${user.home}${/}k\"; };";
+    let text =
+        "KafkaServer { M required a=\"${other}\"; };\nKafkaClient { M required a=\"${user.home}${/}k\"; };";
     let modules = parse_file(text, &home).unwrap();
     assert_eq!(value(&modules[0], "a"), "/home/mm/k");
     // `sasl.jaas.config` has none.

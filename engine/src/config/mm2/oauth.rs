@@ -202,7 +202,8 @@ fn is_this_host(rest: &str) -> bool {
         None => authority.split(':').next(),
     };
     let host = host.unwrap_or_default();
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -214,7 +215,9 @@ mod tests {
         for rest in ["localhost/token", "LOCALHOST:80", "127.0.0.1", "127.1.2.3:8080/x", "[::1]:80?x"] {
             assert!(is_this_host(rest), "{rest}");
         }
-        for rest in ["idp/localhost", "localhost.example", "localhost:1@idp", "10.0.0.1", "[::2]", "", "127.0.0.1.x"] {
+        for rest in
+            ["idp/localhost", "localhost.example", "localhost:1@idp", "10.0.0.1", "[::2]", "", "127.0.0.1.x"]
+        {
             assert!(!is_this_host(rest), "{rest}");
         }
     }

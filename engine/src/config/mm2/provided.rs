@@ -59,8 +59,10 @@ pub(super) fn hide(settings: &Settings, errors: &mut [ConfigError], findings: &m
         }
         for finding in findings.iter_mut().filter(|finding| finding.origin.as_ref() == Some(&setting.origin))
         {
-            let never_quotes =
-                matches!(finding.notice, Notice::UnknownKey | Notice::NoOption | Notice::Ignored { .. } | Notice::Security(_));
+            let never_quotes = matches!(
+                finding.notice,
+                Notice::UnknownKey | Notice::NoOption | Notice::Ignored { .. } | Notice::Security(_)
+            );
             if !never_quotes && quotes(finding.to_string()) {
                 finding.notice = Notice::OddSupply { variables: variables() };
                 finding.hint = None;

@@ -114,7 +114,10 @@ fn stores_that_contradict_themselves() {
         ("ssl.keystore.certificate.chain = x\nssl.keystore.key=k\nssl.keystore.location=/k", "are both set"),
         ("ssl.truststore.type = JCEKS", "is not one of `JKS`"),
         ("ssl.enabled.protocols = TLSv1.1", "never spoken"),
-        ("ssl.cipher.suites = TLS_X, hush", "TLS_X, number 2 is not a cipher suite that there is (there are TLS_"),
+        (
+            "ssl.cipher.suites = TLS_X, hush",
+            "TLS_X, number 2 is not a cipher suite that there is (there are TLS_",
+        ),
         ("ssl.enabled.protocols = TLS1.2", "is not a list of `TLSv1.2`"),
         ("ssl.endpoint.identification.algorithm = none", "is not `https` or nothing"),
         ("ssl.engine.factory.class = com.example.Vault", "is a Java class"),
@@ -255,7 +258,8 @@ fn of_several_modules_in_a_file_the_one_for_the_mechanism_counts() {
     assert!(matches!(login("PLAIN"), Some(SaslSettings::Plain { username, .. }) if username == "u"));
     assert!(matches!(login("GSSAPI"), Some(SaslSettings::Gssapi(_))));
     let none = read("OAUTHBEARER", &format!("{both} hush required;")).unwrap_err().to_string();
-    let said = "is OAUTHBEARER, and of the login modules Krb5LoginModule, PlainLoginModule, another none is for it";
+    let said =
+        "is OAUTHBEARER, and of the login modules Krb5LoginModule, PlainLoginModule, another none is for it";
     assert!(none.contains(said) && !none.contains("hush"), "{none}");
     let two = read("PLAIN", &format!("{both} {PLAIN} username=v password=hush;")).unwrap_err().to_string();
     assert!(two.contains("several are (PlainLoginModule, PlainLoginModule) for it"), "{two}");
@@ -355,7 +359,9 @@ fn schemes_of_token_endpoints_have_capitals_or_not() {
         let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, &url) else { panic!("{url}") };
         settings.source
     };
-    assert!(matches!(source("HTTPS://idp/token"), TokenSource::Endpoint { url, .. } if url == "HTTPS://idp/token"));
+    assert!(
+        matches!(source("HTTPS://idp/token"), TokenSource::Endpoint { url, .. } if url == "HTTPS://idp/token")
+    );
     assert_eq!(source("File:///run/token"), TokenSource::File("/run/token".into()));
 }
 
@@ -363,9 +369,8 @@ fn schemes_of_token_endpoints_have_capitals_or_not() {
 fn the_name_of_a_token_endpoint_is_always_checked() {
     let url = "A.sasl.oauthbearer.token.endpoint.url=https://idp/token\n";
     for (option, told) in [("\"\"", true), ("none", true), ("https", false), ("HTTPS", false)] {
-        let login = format!(
-            "{OAUTH} clientId=id clientSecret=s ssl.endpoint.identification.algorithm={option};"
-        );
+        let login =
+            format!("{OAUTH} clientId=id clientSecret=s ssl.endpoint.identification.algorithm={option};");
         let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, url) else { panic!() };
         let TokenSource::Endpoint { tls, .. } = settings.source else { panic!() };
         assert!(tls.checks_host_name, "{option}");
@@ -419,15 +424,23 @@ fn what_weakens_is_told() {
         ))
     };
     let told = endpoint("http://idp/token?key=hush");
-    assert!(told.len() == 1 && told[0].contains("client's secret and the tokens travel readable"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("client's secret and the tokens travel readable"),
+        "{told:?}"
+    );
     assert!(!told[0].contains("hush"), "{told:?}");
     assert!(endpoint("https://idp/token").is_empty() && endpoint("http://localhost:8080/token").is_empty());
     let told = only_warning("A.security.protocol=SSL\nA.ssl.endpoint.identification.algorithm=\n");
     assert!(told.contains("whatever name"), "{told}");
     let told = only_warning("A.security.protocol=SSL\nA.ssl.enabled.protocols=TLSv1.2,TLSv1.1,TLSv1\n");
     assert!(told.contains("TLSv1.1, TLSv1 is never spoken"), "{told}");
-    let told = only_warning("A.security.protocol=SSL\nA.ssl.cipher.suites=TLS_RSA_WITH_RC4_128_SHA,TLS_AES_128_GCM_SHA256,x\n");
-    assert!(told.contains("TLS_RSA_WITH_RC4_128_SHA, number 3 in `ssl.cipher.suites` is none that kmirror has"), "{told}");
+    let told = only_warning(
+        "A.security.protocol=SSL\nA.ssl.cipher.suites=TLS_RSA_WITH_RC4_128_SHA,TLS_AES_128_GCM_SHA256,x\n",
+    );
+    assert!(
+        told.contains("TLS_RSA_WITH_RC4_128_SHA, number 3 in `ssl.cipher.suites` is none that kmirror has"),
+        "{told}"
+    );
     let told = only_warning(&plain);
     assert!(told.contains("A.sasl.mechanism: no effect: `security.protocol` of A is PLAINTEXT"), "{told}");
     let told = only_warning("ssl.truststore.location = /t\nssl.keystore.location = /k\n");

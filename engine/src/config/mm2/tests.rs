@@ -422,7 +422,9 @@ fn a_value_continued_without_a_backslash_is_not_shown() {
     for ends in [["", ""], [" \\ ", " \\"], ["\\ ", "\\n\\"]] {
         let found = plan(&format!("{TWO}{}", pasted_key(ends))).findings;
         let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert!(told.iter().any(|one| one.contains("mm2.properties:6: a line that is no option (is a value")));
+        assert!(
+            told.iter().any(|one| one.contains("mm2.properties:6: a line that is no option (is a value"))
+        );
         assert!(found.iter().any(|one| one.origin.as_ref().is_some_and(|origin| origin.key().is_none())));
         for piece in ["MIIEvQIB", "MzEfYyji", "NMoSfm76", "Sw0rdf1sh", "BEGIN", "END"] {
             assert!(!format!("{told:?} {found:?}").contains(piece), "{piece}: {told:#?}");

@@ -4,9 +4,7 @@
 use std::path::Path;
 
 use kmirror_protocol::Secret;
-use kmirror_protocol::net::tls::{
-    Store, StoreKind, StorePlace, TlsSettings, TlsVersion, cipher_suite_names,
-};
+use kmirror_protocol::net::tls::{Store, StoreKind, StorePlace, TlsSettings, TlsVersion, cipher_suite_names};
 
 use super::client::Owner;
 use super::login::Login;
@@ -112,8 +110,11 @@ impl Reader<'_> {
         let given = |name| properties.get(name).filter(|value| !value.is_empty());
         let file = given(TRUST_STORE)?.expose();
         let kind = given(TRUST_STORE_TYPE).and_then(|kind| kind_named(kind.expose()));
-        let store =
-            Store { place: StorePlace::File(file.into()), kind, password: given(TRUST_STORE_PASSWORD).cloned() };
+        let store = Store {
+            place: StorePlace::File(file.into()),
+            kind,
+            password: given(TRUST_STORE_PASSWORD).cloned(),
+        };
         self.notice(None, Notice::Security(SecurityNotice::TrustStoreOfJava { file: file.to_owned() }), None);
         Some(store)
     }

@@ -21,9 +21,8 @@ pub(super) fn limit(mut provider: CryptoProvider, names: &[String]) -> Result<Cr
     if names.is_empty() {
         return Ok(provider);
     }
-    let find = |name: &String| {
-        provider.cipher_suites.iter().find(|suite| java_name(suite) == name.trim()).copied()
-    };
+    let find =
+        |name: &String| provider.cipher_suites.iter().find(|suite| java_name(suite) == name.trim()).copied();
     let suites: Vec<SupportedCipherSuite> = names.iter().filter_map(find).collect();
     if suites.is_empty() {
         let known: Vec<String> = provider.cipher_suites.iter().map(java_name).collect();
@@ -73,7 +72,10 @@ mod tests {
     fn what_there_is_not_is_left_out() {
         let names = ["TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_AES_256_GCM_SHA384", "x"].map(str::to_owned);
         let limited = limit(default_provider(), &names).unwrap();
-        assert_eq!(limited.cipher_suites.iter().map(java_name).collect::<Vec<_>>(), ["TLS_AES_256_GCM_SHA384"]);
+        assert_eq!(
+            limited.cipher_suites.iter().map(java_name).collect::<Vec<_>>(),
+            ["TLS_AES_256_GCM_SHA384"]
+        );
         assert!(cipher_suite_names().contains(&names[1]) && !cipher_suite_names().contains(&names[0]));
     }
 
