@@ -19,8 +19,8 @@ pub(super) fn sets(key: &str, opt: &Opt) -> bool {
         .any(|name| key.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
-/// Letters, digits and the few signs that aliases and arrows have, in parts of a word's length. Without a dot it must be
-/// a plain word, or nearly a known one: base64 and passwords have capitals and digits.
+/// Letters, digits and the few signs that aliases and arrows have, in parts of a word's length. Without a dot it must
+/// be a plain word, or nearly a known one: base64 and passwords have capitals and digits.
 fn has_form(key: &str) -> bool {
     let is_sign = |sign: char| matches!(sign, '.' | '_' | '-' | '>');
     let has_signs = key.chars().all(|sign| sign.is_ascii_alphanumeric() || is_sign(sign));

@@ -8,8 +8,8 @@ use crate::config::secret_text;
 /// Java's system properties by their names.
 pub type Properties<'a> = &'a dyn Fn(&str) -> Option<Secret>;
 
-/// A value with its `${name}` replaced; none where a property is not known. `${/}` is a slash, `${{..}}` and what is not
-/// closed stay as they are.
+/// A value with its `${name}` replaced; none where a property is not known. `${/}` is a slash, `${{..}}` and what is
+/// not closed stay as they are.
 pub(super) fn expanded(value: Zeroizing<String>, properties: Properties<'_>) -> Option<Secret> {
     let mut out = Zeroizing::new(String::with_capacity(value.len()));
     let mut rest = value.as_str();

@@ -535,6 +535,10 @@ fn values_from_providers() {
         };
         assert!(!told.contains("hu(sh"), "{key}: {told}");
     }
+    let suites = format!("{head}security.protocol=SSL\nssl.cipher.suites = ${{s:/d:f}}\n");
+    let plan = read_with(&suites, surroundings("TLS_HUSH,TLS_AES_128_GCM_SHA256")).unwrap();
+    let told: String = plan.findings.iter().map(ToString::to_string).collect();
+    assert!(told.contains("is odd here") && !told.contains("HUSH"), "{told}");
     let missing = read_with(&format!("{head}topics = ${{s:/d:g}}"), surroundings("x")).unwrap_err();
     assert!(missing.to_string().contains("mm2.properties:7, topics: `${s:/d:g}` cannot be had"), "{missing}");
 }
