@@ -29,6 +29,9 @@ const JAVA_OPTIONS: [&str; 4] =
 /// is needed.
 pub(crate) fn read(arguments: &FileArguments, text: &str) -> (Surroundings, Watched) {
     let mut java = JavaOptions::default();
+    if let Some((_, home)) = variable("HOME".to_owned()) {
+        java.properties.insert("user.home".to_owned(), home);
+    }
     for name in JAVA_OPTIONS {
         if let Some(options) = std::env::var_os(name) {
             java.read(&options.to_string_lossy());

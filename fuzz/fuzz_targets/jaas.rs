@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let _ = jaas::parse_option(&text);
-    let _ = jaas::parse_file(&text);
+    let _ = jaas::parse_file(&text, &|name: &str| (name == "a").then(|| kmirror_protocol::Secret::new("b")));
     providers::wanted(&text);
     JavaOptions::default().read(&text);
 });

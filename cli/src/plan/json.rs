@@ -41,7 +41,7 @@ pub(super) fn write_errors(file: &str, errors: &ConfigErrors, out: &mut impl Wri
 
 fn placed(origin: Option<&Origin>, message: String, hint: Option<&str>) -> Value {
     let (file, line) = origin.and_then(Origin::file_line).unzip();
-    json!({ "file": file, "line": line, "key": origin.map(Origin::key), "message": message, "hint": hint })
+    json!({ "file": file, "line": line, "key": origin.and_then(Origin::key), "message": message, "hint": hint })
 }
 
 fn problem(problem: &Problem) -> Value {

@@ -152,6 +152,18 @@ fn errors_in_both_forms() {
 }
 
 #[test]
+fn a_line_that_is_no_option_is_not_shown() {
+    let plan = plan_of(&format!("{FILE}A.ssl.keystore.key = -----BEGIN\nSw0rdf1shMIIEvQIBADANBg\n"));
+    let report = report("f".into(), &plan, both());
+    let text = text_of(&report);
+    assert!(text.contains("mm2.properties:8: a line that is no option\n         is a value"), "{text}");
+    let json = json_of(&report);
+    let found = json["findings"].as_array().unwrap().iter().find(|found| found["line"] == 8).unwrap();
+    assert_eq!((&found["key"], &found["message"]), (&Value::Null, &"a line that is no option".into()));
+    assert!(!text.contains("Sw0rdf1sh") && !json.to_string().contains("Sw0rdf1sh"));
+}
+
+#[test]
 fn a_loop_is_a_refusal() {
     let text = format!(
         "{FILE}B->A.enabled = true\nreplication.policy.class = IdentityReplicationPolicy\nB->A.topics = .*\n"

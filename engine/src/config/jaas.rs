@@ -3,9 +3,13 @@
 //! The rules are those of Kafka's class `JaasConfig` and of Java's `ConfigFile`. Pure text; knows no module and no
 //! option. No error tells what stands in the text: it may be a password that was not put in quotes.
 
+mod expand;
 mod tokens;
 
+use expand::expanded;
 use tokens::{Token, Tokens};
+
+pub use expand::Properties;
 
 use crate::config::secret_text;
 use kmirror_protocol::Secret;
@@ -89,7 +93,7 @@ pub enum JaasError {
     #[error("the login does not end with a semicolon")]
     NotEnded,
     /// Java replaces `${..}` in files by system properties.
-    #[error("option {number} names a Java system property")]
+    #[error("option {number} names a Java system property that is not given")]
     SystemProperty {
         /// The option, counted from 1.
         number: usize,
@@ -115,7 +119,9 @@ impl JaasError {
                 "write `name=\"value\"` and a semicolon at the end; a value with a slash, a blank or a quote needs \
                  quotes around it",
             ),
-            Self::SystemProperty { .. } => Some("write the value itself"),
+            Self::SystemProperty { .. } => {
+                Some("write the value itself, or give it in KAFKA_OPTS, `-DNAME=value`")
+            }
             Self::NoSection | Self::NoClientSection => {
                 Some("write `KafkaClient { MODULE required name=\"value\"; };`")
             }
@@ -133,27 +139,29 @@ pub fn parse_option(text: &str) -> Result<LoginModule, JaasError> {
     let mut tokens = Tokens::new(limited(text)?, false);
     let mut modules = Vec::new();
     while let Some(token) = tokens.next()? {
-        modules.push(module(token, &mut tokens, false)?);
+        modules.push(module(token, &mut tokens, None)?);
     }
     only(modules)
 }
 
-/// Reads a JAAS file and gives back the login of its section for clients.
+/// Reads a JAAS file and gives back the logins of its section for clients: Java's class `LoginContext` takes several.
+/// `${name}` in their values stands for a system property.
 ///
 /// # Errors
-/// When the file is not one, or has no such section with one module in it.
-pub fn parse_file(text: &str) -> Result<LoginModule, JaasError> {
+/// When the file is not one, or has no such section with a module in it.
+pub fn parse_file(text: &str, properties: Properties<'_>) -> Result<Vec<LoginModule>, JaasError> {
     let mut tokens = Tokens::new(limited(text)?, true);
     let mut found = None;
     while let Some(token) = tokens.next()? {
         let Token::Text(name) = token else { return Err(JaasError::NoSection) };
         let is_clients = name.as_str() == CLIENT_SECTION;
-        let modules = section(&mut tokens, is_clients)?;
+        let modules = section(&mut tokens, is_clients.then_some(properties))?;
         if is_clients && found.is_none() {
             found = Some(modules);
         }
     }
-    only(found.ok_or(JaasError::NoClientSection)?)
+    let modules = found.ok_or(JaasError::NoClientSection)?;
+    if modules.is_empty() { Err(JaasError::NoModule) } else { Ok(modules) }
 }
 
 fn limited(text: &str) -> Result<&str, JaasError> {
@@ -170,7 +178,10 @@ fn only(mut modules: Vec<LoginModule>) -> Result<LoginModule, JaasError> {
 }
 
 /// What is between the braces, behind a section's name.
-fn section(tokens: &mut Tokens<'_>, is_clients: bool) -> Result<Vec<LoginModule>, JaasError> {
+fn section(
+    tokens: &mut Tokens<'_>,
+    properties: Option<Properties<'_>>,
+) -> Result<Vec<LoginModule>, JaasError> {
     if !matches!(tokens.next()?, Some(Token::Sign('{'))) {
         return Err(JaasError::NoSection);
     }
@@ -178,7 +189,7 @@ fn section(tokens: &mut Tokens<'_>, is_clients: bool) -> Result<Vec<LoginModule>
     loop {
         match tokens.next()? {
             Some(Token::Sign('}')) => break,
-            Some(token) => modules.push(module(token, tokens, is_clients)?),
+            Some(token) => modules.push(module(token, tokens, properties)?),
             None => return Err(JaasError::NoSection),
         }
     }
@@ -190,7 +201,11 @@ fn section(tokens: &mut Tokens<'_>, is_clients: bool) -> Result<Vec<LoginModule>
 
 /// A module as far as its semicolon. In files Java replaces system properties in values, which is of no account in sections
 /// of others.
-fn module(first: Token, tokens: &mut Tokens<'_>, has_properties: bool) -> Result<LoginModule, JaasError> {
+fn module(
+    first: Token,
+    tokens: &mut Tokens<'_>,
+    properties: Option<Properties<'_>>,
+) -> Result<LoginModule, JaasError> {
     let Token::Text(class) = first else { return Err(JaasError::NoClass) };
     let mut module = LoginModule { class: class.to_string(), options: Vec::new() };
     match tokens.next()? {
@@ -207,10 +222,13 @@ fn module(first: Token, tokens: &mut Tokens<'_>, has_properties: bool) -> Result
         let sign = tokens.next()?;
         match (sign, tokens.next()?) {
             (Some(Token::Sign('=')), Some(Token::Text(value))) => {
-                if has_properties && value.contains("${") {
-                    return Err(JaasError::SystemProperty { number });
-                }
-                module.set(name.to_string(), secret_text(value));
+                let value = match properties {
+                    Some(properties) => {
+                        expanded(value, properties).ok_or(JaasError::SystemProperty { number })?
+                    }
+                    None => secret_text(value),
+                };
+                module.set(name.to_string(), value);
             }
             _ => return Err(JaasError::NoValue { number }),
         }
@@ -218,7 +236,7 @@ fn module(first: Token, tokens: &mut Tokens<'_>, has_properties: bool) -> Result
     Ok(module)
 }
 
-/// What the flag says matters only among several modules.
+/// What the flag says matters only among several modules, of which only one is for the mechanism.
 fn is_flag(word: &str) -> bool {
     ["required", "requisite", "sufficient", "optional"].iter().any(|flag| flag.eq_ignore_ascii_case(word))
 }

@@ -1,5 +1,10 @@
 //! What is said to Java by options, as in `KAFKA_OPTS`: `-Dname=value`. Pure text.
 
+use std::collections::BTreeMap;
+
+use kmirror_protocol::Secret;
+use zeroize::Zeroizing;
+
 /// Bytes that are looked at.
 const OPTIONS_BYTES_MAX: usize = 64 << 10;
 
@@ -14,9 +19,18 @@ const UNHEEDED: [&str; 7] = [
     "sun.security.jgss.native",
 ];
 
+/// The trust store of those that have none of their own; heeded, unlike others of `javax.net.ssl.`.
+pub const TRUST_STORE: &str = "javax.net.ssl.trustStore";
+/// Its password.
+pub const TRUST_STORE_PASSWORD: &str = "javax.net.ssl.trustStorePassword";
+/// Its format.
+pub const TRUST_STORE_TYPE: &str = "javax.net.ssl.trustStoreType";
+
 /// What Java's options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JavaOptions {
+    /// All system properties, of repeated ones the last. They may be passwords.
+    pub properties: BTreeMap<String, Secret>,
     /// `java.security.auth.login.config`: the JAAS file.
     pub login_config: Option<String>,
     /// `java.security.krb5.conf`
@@ -34,12 +48,14 @@ impl JavaOptions {
             else {
                 continue;
             };
+            self.properties.insert(name.to_owned(), Secret::new(value));
             match name {
                 // A second equals sign says that no other file counts beside this one; none does.
                 "java.security.auth.login.config" => {
                     self.login_config = Some(path(value.strip_prefix('=').unwrap_or(value)));
                 }
                 "java.security.krb5.conf" => self.krb5_conf = Some(path(value)),
+                TRUST_STORE | TRUST_STORE_PASSWORD | TRUST_STORE_TYPE => {}
                 _ if self.unheeded.iter().any(|known| known == name) => {}
                 _ if UNHEEDED.iter().any(|known| name.starts_with(known)) => {
                     self.unheeded.push(name.to_owned());
@@ -60,9 +76,9 @@ pub(super) fn path(text: &str) -> String {
 }
 
 /// The words of a line, as a shell splits it: at blanks outside quotes, quotes taken away.
-fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> Vec<Zeroizing<String>> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<Zeroizing<String>> = None;
     let mut quote = None;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -119,10 +135,11 @@ mod tests {
     #[test]
     fn others_are_named_without_their_values() {
         let options = read(
-            "-Djavax.net.ssl.trustStorePassword=hush -Djava.security.krb5.kdc=k -Djavax.net.ssl.trustStorePassword=b \
-             -Dlog4j.configuration=x",
+            "-Djavax.net.ssl.keyStorePassword=hush -Djava.security.krb5.kdc=k -Djavax.net.ssl.keyStorePassword=b \
+             -Dlog4j.configuration=x -Djavax.net.ssl.trustStore=/t",
         );
-        assert_eq!(options.unheeded, ["javax.net.ssl.trustStorePassword", "java.security.krb5.kdc"]);
+        assert_eq!(options.unheeded, ["javax.net.ssl.keyStorePassword", "java.security.krb5.kdc"]);
+        assert_eq!(options.properties["javax.net.ssl.keyStorePassword"].expose(), "b");
         assert!(!format!("{options:?}").contains("hush"));
     }
 

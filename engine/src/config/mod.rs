@@ -4,6 +4,7 @@
 
 pub mod jaas;
 pub mod java_options;
+mod key_form;
 pub mod keys;
 pub mod mm2;
 pub mod origin;

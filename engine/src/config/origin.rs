@@ -21,6 +21,14 @@ pub enum Origin {
         /// The key as it was written there.
         key: Arc<str>,
     },
+    /// A line of a properties file that does not look like an option. It may be a piece of a secret, so that nothing of
+    /// it is kept.
+    Unnamed {
+        /// The file's name as it was given.
+        file: Arc<str>,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// A section of a JAAS file.
     Section {
         /// The file's name as it was given.
@@ -36,19 +44,20 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The key as it was written, or whose default it is.
-    pub fn key(&self) -> &str {
+    /// The key as it was written, or whose default it is; none where it may not be shown.
+    pub fn key(&self) -> Option<&str> {
         match self {
-            Self::Default { key } => key,
-            Self::Line { key, .. } => key,
-            Self::Section { name, .. } | Self::Argument { name } => name,
+            Self::Default { key } => Some(key),
+            Self::Line { key, .. } => Some(key),
+            Self::Unnamed { .. } => None,
+            Self::Section { name, .. } | Self::Argument { name } => Some(name),
         }
     }
 
     /// The file and the line, when it is one.
     pub fn file_line(&self) -> Option<(&str, usize)> {
         match self {
-            Self::Line { file, line, .. } => Some((file, *line)),
+            Self::Line { file, line, .. } | Self::Unnamed { file, line } => Some((file, *line)),
             Self::Default { .. } | Self::Section { .. } | Self::Argument { .. } => None,
         }
     }
@@ -59,6 +68,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default { key } => write!(f, "default of {key}"),
             Self::Line { file, line, key } => write!(f, "{file}:{line}, {key}"),
+            Self::Unnamed { file, line } => write!(f, "{file}:{line}"),
             Self::Section { file, name } => write!(f, "{file}, {name}"),
             Self::Argument { name } => f.write_str(name),
         }

@@ -118,6 +118,9 @@ pub enum Problem {
         /// The alias.
         alias: String,
     },
+    /// Something with an arrow that is no flow; it is not shown.
+    #[error("the line has an arrow like a flow's, and is no flow between clusters listed in `clusters`")]
+    NoFlow,
     /// A cluster that is needed has no `bootstrap.servers`.
     #[error("the cluster `{alias}` has no bootstrap servers")]
     NoBootstrapServers {
@@ -297,6 +300,9 @@ pub enum Notice {
     /// A key that nothing knows.
     #[error("unknown key")]
     UnknownKey,
+    /// A line without the form of an option; it is not shown.
+    #[error("a line that is no option")]
+    NoOption,
     /// A key that is known, in a place where it does nothing.
     #[error("the key has no effect here")]
     WrongPlace,
@@ -415,8 +421,10 @@ impl Notice {
             | Self::Ignored { .. }
             | Self::BeyondMirrorMaker
             | Self::SpacedArrow
+            | Self::Security(SecurityNotice::TrustStoreOfJava { .. })
             | Self::HeldToBudget { .. } => Severity::Info,
             Self::UnknownKey
+            | Self::NoOption
             | Self::WrongPlace
             | Self::OlderNameOverridden { .. }
             | Self::Repeated { .. }

@@ -345,11 +345,11 @@ fn provider<'a>(
     }
 }
 
-/// A Java expression that has to be found in a name.
+/// A Java expression that has to match a whole name; an empty one matches none.
 fn compile(name: &str, pattern: &str) -> Result<Regex, ProviderError> {
     let bad = |what: String| ProviderError::BadRestriction { name: name.to_owned(), what };
     let translation = translate(pattern, Flags::default()).map_err(|error| bad(error.to_string()))?;
-    Regex::new(&translation.text).map_err(|error| bad(error.to_string()))
+    Regex::new(&format!(r"\A(?:{})\z", translation.text)).map_err(|error| bad(error.to_string()))
 }
 
 /// What stands for a variable.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::key_form::{may_be_shown, sets};
 use super::keys::{MAX_BYTES_PER_SECOND, Opt, TOPIC_MAX_BYTES_PER_SECOND, options};
 use super::properties;
 use kmirror_protocol::Secret;
@@ -13,12 +14,19 @@ pub static CHANGEABLE: [&Opt; 2] = [&MAX_BYTES_PER_SECOND, &TOPIC_MAX_BYTES_PER_
 /// brokers' addresses would have to change.
 const SECURITY: [&str; 3] = ["ssl.", "sasl.", "kerberos."];
 
-/// The keys that differ between two texts and have no effect before a restart, in order.
+/// What keys are called that may not be shown.
+const NO_OPTIONS: &str = "lines that are no options";
+
+/// The keys that differ between two texts and have no effect before a restart, in order. Those that may be a piece of a
+/// value are told without their names.
 pub fn keys_that_need_a_restart(running: &str, present: &str) -> Vec<String> {
     let (running, present) = (settings(running), settings(present));
     let keys: BTreeSet<&String> = running.keys().chain(present.keys()).collect();
     let differs = |key: &&String| running.get(*key) != present.get(*key) && !is_changeable(key);
-    keys.into_iter().filter(differs).cloned().collect()
+    let (named, unnamed): (Vec<&String>, Vec<&String>) =
+        keys.into_iter().filter(differs).partition(|key| may_be_shown(key));
+    let unnamed = (!unnamed.is_empty()).then_some(NO_OPTIONS);
+    named.into_iter().map(String::as_str).chain(unnamed).map(ToOwned::to_owned).collect()
 }
 
 /// Of keys that stand there more than once the last counts.
@@ -28,29 +36,18 @@ fn settings(text: &str) -> BTreeMap<String, Secret> {
 }
 
 fn is_changeable(key: &str) -> bool {
-    let is_limit = |opt: &&Opt| {
-        let before = key.strip_suffix(opt.name);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
-    CHANGEABLE.iter().any(is_limit) || security_option(key).is_some()
+    CHANGEABLE.iter().any(|opt| sets(key, opt)) || security_option(key).is_some()
 }
 
 /// The option of encryption or of logins that a key sets, wherever it stands.
 fn security_option(key: &str) -> Option<&'static Opt> {
-    options().find(|opt| {
-        let before = key.strip_suffix(opt.name);
-        SECURITY.iter().any(|beginning| opt.name.starts_with(beginning))
-            && before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    })
+    options().find(|opt| SECURITY.iter().any(|beginning| opt.name.starts_with(beginning)) && sets(key, opt))
 }
 
 /// Whether a text holds secrets itself, not only the places where they are.
 pub fn holds_secrets(text: &str) -> bool {
     properties::parse(text).entries.iter().any(|entry| {
-        let is_secret = |opt: &Opt| {
-            let before = entry.key.strip_suffix(opt.name);
-            opt.is_secret() && before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        };
+        let is_secret = |opt: &Opt| opt.is_secret() && sets(&entry.key, opt);
         !entry.value.trim().is_empty() && !entry.value.contains("${") && options().any(is_secret)
     })
 }
@@ -81,6 +78,13 @@ mod tests {
             "A.ssl.key.password =\nA.sasl.jaas.config = M required password=\"${s:/d:f}\";"
         ));
         assert!(!holds_secrets("A.bootstrap.servers = a:1"));
+    }
+
+    #[test]
+    fn a_piece_of_a_value_is_told_without_being_shown() {
+        let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        let keys = keys_that_need_a_restart("a.b = 1\n", &format!("{key}\nShort4nd==\n"));
+        assert_eq!(keys, ["a.b", "lines that are no options"]);
     }
 
     #[test]

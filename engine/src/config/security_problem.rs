@@ -38,6 +38,16 @@ pub enum LoginProblem {
         /// What it is for.
         fits: &'static str,
     },
+    /// A section of a JAAS file with several login modules, none for the mechanism, or more than one.
+    #[error("`sasl.mechanism` is {mechanism}, and of the login modules {modules} {} for it", which(.fitting))]
+    NotOneModule {
+        /// `sasl.mechanism`
+        mechanism: String,
+        /// All of them.
+        modules: String,
+        /// Those that are for the mechanism.
+        fitting: String,
+    },
     /// A login that lacks an option.
     #[error("the login with {module} has no `{option}`")]
     NoOption {
@@ -62,6 +72,10 @@ pub enum LoginProblem {
     /// Options that exclude one another.
     #[error("{0}")]
     Contradiction(&'static str),
+}
+
+fn which(fitting: &str) -> String {
+    if fitting.is_empty() { "none is".to_owned() } else { format!("several are ({fitting})") }
 }
 
 fn named(class: &Option<String>) -> String {
@@ -92,16 +106,40 @@ pub enum SecurityNotice {
         /// The cluster.
         cluster: String,
     },
+    /// Everybody on the way can read it, and use what is signed as long as the signature holds.
+    #[error(
+        "the signature for {cluster}, and a session token with it, travel readable for everybody on the way"
+    )]
+    ReadableSignature {
+        /// The cluster.
+        cluster: String,
+    },
+    /// Everybody on the way can read it.
+    #[error(
+        "the client's secret and the tokens travel readable for everybody on the way between here and the token endpoint"
+    )]
+    ReadableClientSecret,
     /// Any certificate will do.
     #[error(
         "certificates are taken whatever name they are for, so that anybody with one can pose as a broker"
     )]
     AnyName,
+    /// A token endpoint with the wrong name will not do.
+    #[error(
+        "`ssl.endpoint.identification.algorithm` has no effect in a login: the name of a token endpoint is always checked"
+    )]
+    CheckedAllTheSame,
     /// Versions of TLS that are not spoken.
     #[error("{versions} is never spoken: it is broken")]
     OldTls {
         /// The versions.
         versions: String,
+    },
+    /// Cipher suites that kmirror does not have.
+    #[error("{suites} in `ssl.cipher.suites` is none that kmirror has, and is left out")]
+    MissingSuites {
+        /// Their names, or their places in the list.
+        suites: String,
     },
     /// An option that a login module does not have.
     #[error("{module} has no option {}", option.as_ref().map_or_else(|| format!("like number {number}"), |name| format!("`{name}`")))]
@@ -116,6 +154,15 @@ pub enum SecurityNotice {
     /// A key tab and a cache.
     #[error("a key tab and a ticket cache are both given; the key tab is used")]
     TwoCredentials,
+    /// A trust store that only Java's options name.
+    #[error(
+        "`ssl.truststore.location` is not set, and the trust store of the Java option `javax.net.ssl.trustStore` is \
+         used, {file}"
+    )]
+    TrustStoreOfJava {
+        /// Its file.
+        file: String,
+    },
     /// An option of Java without an effect here.
     #[error("the Java option `{name}` has no effect")]
     JavaOption {

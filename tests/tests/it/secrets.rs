@@ -133,6 +133,25 @@ fn no_option_that_holds_a_secret_is_shown() {
 }
 
 #[test]
+fn no_line_of_a_value_is_shown_that_was_not_continued() {
+    // As base64 has them: a whole line, and the short last one.
+    let (line, last) = (MARK.repeat(5), format!("{MARK}1+/"));
+    // With all backslashes, without any, and with a blank behind the first.
+    for [first, other] in [["\\n\\", "\\n\\"], ["", ""], [" \\ ", "\\"], [" \\ ", "\\n\\"]] {
+        let text = format!(
+            "{HEAD}A.security.protocol = SSL\nA.ssl.keystore.certificate.chain = x\n\
+             A.ssl.keystore.key = -----BEGIN PRIVATE KEY-----{first}\n{line}{other}\n{MARK}{other}\n{last}=={other}\n\
+             -----END PRIVATE KEY-----\n"
+        );
+        let case = Case::new(&text);
+        let said = case.say(&["plan", "--offline"], &[]);
+        assert_eq!(said.contains("a line that is no option"), !first.ends_with('\\'), "{said}");
+        case.say(&["plan", "--offline", "--json"], &[]);
+        case.say(&["status"], &[]);
+    }
+}
+
+#[test]
 fn no_login_is_shown_however_wrong_it_is() {
     let logins = [
         format!("{PLAIN} required username=u password={MARK};"),

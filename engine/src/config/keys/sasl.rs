@@ -113,7 +113,7 @@ pub static LOGIN_CONNECT_TIMEOUT: Opt = Opt::used(
     Cluster,
     MILLIS,
     "",
-    "How long connecting to the token endpoint may take.",
+    "How long connecting to the token endpoint may take; 30 s where it is not set, or 0.",
 )
 .since("3.1");
 /// Endpoint.
@@ -122,7 +122,7 @@ pub static LOGIN_READ_TIMEOUT: Opt = Opt::used(
     Cluster,
     MILLIS,
     "",
-    "How long the token endpoint's answer may take.",
+    "How long the token endpoint's answer may take; 30 s where it is not set, or 0.",
 )
 .since("3.1");
 /// Endpoint.

@@ -30,8 +30,8 @@ const fn ssl(name: &'static str, kind: super::Kind, doc: &'static str) -> Opt {
 pub static SSL_TRUSTSTORE_LOCATION: Opt = ssl(
     "ssl.truststore.location",
     Text,
-    "A file with the certificates to trust; the system's where neither this nor `ssl.truststore.certificates` is set. \
-     Read again when it changes.",
+    "A file with the certificates to trust. Where neither this nor `ssl.truststore.certificates` is set, \
+     `-Djavax.net.ssl.trustStore` in `KAFKA_OPTS` counts, or else the system's. Read again when it changes.",
 );
 /// Its password.
 pub static SSL_TRUSTSTORE_PASSWORD: Opt = ssl(
@@ -100,7 +100,8 @@ pub static SSL_ENABLED_PROTOCOLS: Opt = Opt::used(
 pub static SSL_CIPHER_SUITES: Opt = ssl(
     "ssl.cipher.suites",
     List,
-    "The cipher suites that may be used, by Java's names; all that kmirror has where it is not set.",
+    "The cipher suites that may be used, by Java's names; all that kmirror has where it is not set. Those that it has not \
+     are left out, with a warning.",
 );
 
 /// Proxy.
@@ -145,7 +146,8 @@ pub static CONFIG_PROVIDERS_KEYS: Opt = Opt::used(
     "",
     "`config.providers.NAME.class`: `FileConfigProvider` (`${NAME:/file:key}`), `DirectoryConfigProvider` \
      (`${NAME:/directory:file}`) or `EnvVarConfigProvider` (`${NAME:VARIABLE}`), with Kafka's package before them or \
-     not. `config.providers.NAME.param.allowed.paths` and `config.providers.NAME.param.allowlist.pattern` restrict them.",
+     not. `config.providers.NAME.param.allowed.paths` and `config.providers.NAME.param.allowlist.pattern` (a Java regular \
+     expression for whole names) restrict them.",
 );
 
 /// The engine factory that kmirror stands in for.

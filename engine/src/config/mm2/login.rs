@@ -164,12 +164,17 @@ impl Reader<'_> {
     fn find_login(&mut self, owner: Owner<'_>, mechanism: &Sourced<String>) -> Option<Found> {
         let option = self.secret_if_set(&owner.places(&keys::SASL_JAAS_CONFIG), &keys::SASL_JAAS_CONFIG);
         let (parsed, origin) = match (option, &self.surroundings.jaas) {
-            (Some(option), _) => (jaas::parse_option(option.value.expose()), option.origin),
+            (Some(option), _) => {
+                (jaas::parse_option(option.value.expose()).map(|module| vec![module]), option.origin)
+            }
             (None, Some((path, held))) => {
                 let path = path.display().to_string();
                 let origin = Origin::Section { file: path.as_str().into(), name: CLIENT_SECTION };
                 match held {
-                    Ok(text) => (jaas::parse_file(text.expose()), origin),
+                    Ok(text) => {
+                        let properties = |name: &str| self.surroundings.java.properties.get(name).cloned();
+                        (jaas::parse_file(text.expose(), &properties), origin)
+                    }
                     Err(why) => {
                         let problem = LoginProblem::Unreadable { path, why: why.clone() };
                         self.error(None, problem.into(), None);
@@ -186,7 +191,7 @@ impl Reader<'_> {
             }
         };
         match parsed {
-            Ok(module) => Some(Found { module, origin }),
+            Ok(modules) => self.fitting(mechanism, modules, origin),
             Err(error) => {
                 let hint = error.hint().map(ToOwned::to_owned);
                 self.error(Some(origin), Problem::Jaas(error), hint);
@@ -195,9 +200,36 @@ impl Reader<'_> {
         }
     }
 
+    /// The module for the mechanism. One alone is taken as it is: what is wrong with it is told later.
+    fn fitting(
+        &mut self,
+        mechanism: &Sourced<String>,
+        mut modules: Vec<LoginModule>,
+        origin: Origin,
+    ) -> Option<Found> {
+        let all = names(&modules);
+        if modules.len() > 1 {
+            modules.retain(|module| {
+                known(&module.class).is_some_and(|known| known.mechanisms.contains(&mechanism.value.as_str()))
+            });
+        }
+        match (modules.len(), modules.pop()) {
+            (1, Some(module)) => Some(Found { module, origin }),
+            (_, last) => {
+                modules.extend(last);
+                let mechanism = mechanism.value.clone();
+                let problem =
+                    LoginProblem::NotOneModule { mechanism, modules: all, fitting: names(&modules) };
+                let hint = "keep one module for `sasl.mechanism` in the section, or set `sasl.jaas.config`";
+                self.error(Some(origin), problem.into(), Some(hint.to_owned()));
+                None
+            }
+        }
+    }
+
     fn known_module(&mut self, mechanism: &Sourced<String>, found: &Found) -> Option<&'static Known> {
         let class = found.module.class.as_str();
-        let Some(known) = KNOWN.iter().find(|known| known.class == class) else {
+        let Some(known) = known(class) else {
             let simple = |class: &'static str| class.rsplit('.').next().unwrap_or(class);
             let meant = KNOWN.iter().find(|known| class.rsplit('.').next() == Some(simple(known.class)));
             let hint = match meant {
@@ -286,6 +318,20 @@ impl Login<'_> {
     pub(super) fn is_on(&self, option: &str) -> bool {
         self.text(option).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
+}
+
+fn known(class: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.class == class)
+}
+
+/// The modules as they may be told of.
+fn names(modules: &[LoginModule]) -> String {
+    let name = |module: &LoginModule| match known(&module.class) {
+        Some(known) => known.name.to_owned(),
+        None if looks_like_class(&module.class) => module.class.clone(),
+        None => "another".to_owned(),
+    };
+    modules.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// `com.example.Module`: nothing that was meant for a password.

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use kmirror_protocol::Secret;
 
 use self::reader::{Reader, Sourced, comment_hint, split_list};
+use self::review::CONTINUED;
 use self::security::Secured;
 use self::settings::{FlowName, Setting, Settings, line_origin, process_places};
 use self::slot::{BadFlow, Slot, join_spaced_arrow};
@@ -204,6 +205,8 @@ fn alias_list_hint(name: &str) -> Option<String> {
 
 fn bad_flow(bad: BadFlow, origin: Origin, aliases: &[ClusterAlias]) -> ConfigError {
     let (problem, hint) = match bad {
+        // The alias would be a part of what may not be shown.
+        _ if origin.key().is_none() => (Problem::NoFlow, Some(CONTINUED.to_owned())),
         BadFlow::UnknownAlias(alias) => {
             let hint = unknown_alias_hint(&alias, aliases);
             (Problem::UnknownAlias { alias }, Some(hint))

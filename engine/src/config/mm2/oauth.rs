@@ -1,5 +1,6 @@
 //! A login with tokens: `OAuthBearerLoginModule` and `sasl.oauthbearer.*` (KIP-255, KIP-768).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use kmirror_protocol::net::sasl::{OAuthSettings, TokenRefresh, TokenSource};
@@ -10,8 +11,8 @@ use super::reader::Reader;
 use super::tls::Given;
 use crate::config::java_options::path;
 use crate::config::keys::{self, Opt};
-use crate::config::problem::Problem;
-use crate::config::security_problem::LoginProblem;
+use crate::config::problem::{Notice, Problem};
+use crate::config::security_problem::{LoginProblem, SecurityNotice};
 
 /// How long an unsecured token lives where nobody says (`OAuthBearerUnsecuredLoginCallbackHandler`).
 const UNSECURED_LIFETIME: Duration = Duration::from_secs(3600);
@@ -94,17 +95,19 @@ impl Reader<'_> {
             self.error(Some(login.origin.clone()), LoginProblem::Contradiction(what).into(), None);
             return None;
         };
-        if url.value.starts_with("file:") {
-            return Some(TokenSource::File(path(&url.value).into()));
+        if let Some(file) = after_scheme(&url.value, "file:") {
+            return Some(TokenSource::File(path(file).into()));
         }
-        if !(url.value.starts_with("https://") || url.value.starts_with("http://")) {
-            self.bad_value(
-                &url,
-                opt,
-                "an URL that begins with `https://`, `http://` or `file:`".to_owned(),
-                None,
-            );
+        if !["https://", "http://"].iter().any(|scheme| after_scheme(&url.value, scheme).is_some()) {
+            // It is not shown: it may hold a key, or be the client's secret in the wrong place.
+            let value = "the value".to_owned();
+            let expected = "a URL that begins with `https://`, `http://` or `file:`".to_owned();
+            self.error(Some(url.origin), Problem::BadValue { value, expected }, None);
             return None;
+        }
+        if after_scheme(&url.value, "http://").is_some_and(|rest| !is_this_host(rest)) {
+            let notice = Notice::Security(SecurityNotice::ReadableClientSecret);
+            self.notice(Some(url.origin), notice, Some("a URL with `https://` encrypts them".to_owned()));
         }
         let id = self.text_if_set(&owner.places(&keys::OAUTH_CLIENT_ID), &keys::OAUTH_CLIENT_ID);
         let secret =
@@ -181,5 +184,41 @@ impl Reader<'_> {
             }
         }
         extensions
+    }
+}
+
+/// What is behind the scheme of a URL, written in small letters or in capitals.
+fn after_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = url.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// Whether what is behind a URL's scheme leads to this host, so that nobody is on the way.
+fn is_this_host(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_to_this_host() {
+        for rest in ["localhost/token", "LOCALHOST:80", "127.0.0.1", "127.1.2.3:8080/x", "[::1]:80?x"] {
+            assert!(is_this_host(rest), "{rest}");
+        }
+        for rest in
+            ["idp/localhost", "localhost.example", "localhost:1@idp", "10.0.0.1", "[::2]", "", "127.0.0.1.x"]
+        {
+            assert!(!is_this_host(rest), "{rest}");
+        }
     }
 }

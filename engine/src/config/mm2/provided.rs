@@ -6,6 +6,7 @@ use super::settings::{Settings, line_origin};
 use crate::config::problem::{ConfigError, Finding, Notice, Problem};
 use crate::config::properties::Entry;
 use crate::config::providers::Providers;
+use crate::config::security_problem::SecurityNotice;
 use crate::config::surroundings::Surroundings;
 
 /// An entry, and the variables that were in its value.
@@ -59,8 +60,11 @@ pub(super) fn hide(settings: &Settings, errors: &mut [ConfigError], findings: &m
         }
         for finding in findings.iter_mut().filter(|finding| finding.origin.as_ref() == Some(&setting.origin))
         {
-            let never_quotes =
-                matches!(finding.notice, Notice::UnknownKey | Notice::Ignored { .. } | Notice::Security(_));
+            let never_quotes = match &finding.notice {
+                Notice::Security(notice) => !matches!(notice, SecurityNotice::MissingSuites { .. }),
+                Notice::UnknownKey | Notice::NoOption | Notice::Ignored { .. } => true,
+                _ => false,
+            };
             if !never_quotes && quotes(finding.to_string()) {
                 finding.notice = Notice::OddSupply { variables: variables() };
                 finding.hint = None;

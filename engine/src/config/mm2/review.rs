@@ -22,6 +22,10 @@ const WORKER_KEYS_ON_THEIR_OWN: [&str; 8] = [
     "worker",
 ];
 
+/// How a piece of a value comes to stand where a key should.
+pub(super) const CONTINUED: &str =
+    "is a value continued without a backslash at the line's end, or with a blank behind it?";
+
 impl Reader<'_> {
     /// Reviews all settings. `runs` tells the flows that are enabled: what changes records matters only to them.
     pub(super) fn review(&mut self, aliases: &[ClusterAlias], runs: &dyn Fn(&FlowName) -> bool) {
@@ -108,7 +112,10 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, setting: &Setting, aliases: &[ClusterAlias]) {
-        let written = setting.origin.key();
+        let Some(written) = setting.origin.key() else {
+            self.notice(Some(setting.origin.clone()), Notice::NoOption, Some(CONTINUED.to_owned()));
+            return;
+        };
         let name = setting.slot.name.as_str();
         let before = written.strip_suffix(name).unwrap_or_default();
         let hint = alias_hint(setting, aliases).or_else(|| {

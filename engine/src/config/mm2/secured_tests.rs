@@ -82,13 +82,13 @@ fn stores() {
     assert!(settings.checks_host_name && settings.versions.is_empty() && settings.cipher_suites.is_empty());
     let settings = tls(
         "A.ssl.truststore.type=PEM\nA.ssl.truststore.certificates=-----BEGIN..\nA.ssl.keystore.key=k\n\
-         A.ssl.keystore.certificate.chain=c\nA.ssl.enabled.protocols=TLSv1.3\nA.ssl.cipher.suites=TLS_X, TLS_Y\n",
+         A.ssl.keystore.certificate.chain=c\nA.ssl.enabled.protocols=TLSv1.3\nA.ssl.cipher.suites=TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256\n",
     );
     assert!(matches!(settings.trust.unwrap().place, StorePlace::Inline { key: None, .. }));
     assert!(matches!(settings.identity.unwrap().place, StorePlace::Inline { key: Some(_), .. }));
     assert_eq!(
         (settings.versions, settings.cipher_suites),
-        (vec![TlsVersion::Tls13], vec!["TLS_X".into(), "TLS_Y".into()])
+        (vec![TlsVersion::Tls13], vec!["TLS_AES_256_GCM_SHA384".into(), "TLS_AES_128_GCM_SHA256".into()])
     );
 }
 
@@ -114,6 +114,10 @@ fn stores_that_contradict_themselves() {
         ("ssl.keystore.certificate.chain = x\nssl.keystore.key=k\nssl.keystore.location=/k", "are both set"),
         ("ssl.truststore.type = JCEKS", "is not one of `JKS`"),
         ("ssl.enabled.protocols = TLSv1.1", "never spoken"),
+        (
+            "ssl.cipher.suites = TLS_X, hush",
+            "TLS_X, number 2 is not a cipher suite that there is (there are TLS_",
+        ),
         ("ssl.enabled.protocols = TLS1.2", "is not a list of `TLSv1.2`"),
         ("ssl.endpoint.identification.algorithm = none", "is not `https` or nothing"),
         ("ssl.engine.factory.class = com.example.Vault", "is a Java class"),
@@ -242,6 +246,27 @@ fn kerberos() {
 }
 
 #[test]
+fn of_several_modules_in_a_file_the_one_for_the_mechanism_counts() {
+    let read = |mechanism: &str, modules: &str| {
+        let text = format!("KafkaClient {{ {modules} }};");
+        let jaas = Some(("/j".into(), Ok(Secret::new(text))));
+        let lines = format!("A.security.protocol=SASL_SSL\nA.sasl.mechanism={mechanism}\n");
+        read_with(&lines, Surroundings { jaas, ..Surroundings::default() })
+    };
+    let both = format!("{KRB5} useTicketCache=true;\n{PLAIN} username=u password=hush;");
+    let login = |mechanism| read(mechanism, &both).unwrap().flows[0].source_client.security.settings().sasl;
+    assert!(matches!(login("PLAIN"), Some(SaslSettings::Plain { username, .. }) if username == "u"));
+    assert!(matches!(login("GSSAPI"), Some(SaslSettings::Gssapi(_))));
+    let none = read("OAUTHBEARER", &format!("{both} hush required;")).unwrap_err().to_string();
+    let said =
+        "is OAUTHBEARER, and of the login modules Krb5LoginModule, PlainLoginModule, another none is for it";
+    assert!(none.contains(said) && !none.contains("hush"), "{none}");
+    let two = read("PLAIN", &format!("{both} {PLAIN} username=v password=hush;")).unwrap_err().to_string();
+    assert!(two.contains("several are (PlainLoginModule, PlainLoginModule) for it"), "{two}");
+    assert!(!two.contains("hush"), "{two}");
+}
+
+#[test]
 fn other_credentials_of_kerberos() {
     let credentials = |login: &str| match sasl("GSSAPI", login, "") {
         SaslSettings::Gssapi(settings) => (settings.credentials, settings.service_name),
@@ -310,7 +335,8 @@ fn tokens() {
 
     for (lines, said) in [
         ("A.sasl.login.callback.handler.class=com.example.Tokens\n", "`com.example.Tokens` is a Java class"),
-        ("A.sasl.oauthbearer.token.endpoint.url=ldap://x\n", "an URL that begins with"),
+        ("A.sasl.oauthbearer.token.endpoint.url=ldap://x?hush\n", "the value is not a URL that begins with"),
+        ("A.sasl.oauthbearer.token.endpoint.url=hush # x\n", "the value is not a URL that begins with"),
         (
             "A.sasl.oauthbearer.token.endpoint.url=https://x\nA.sasl.oauthbearer.jwt.retriever.class=org.apache.kafka.\
              common.security.oauthbearer.JwtBearerJwtRetriever\n",
@@ -321,7 +347,39 @@ fn tokens() {
             "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={login}\n"
         );
         let told = error(&format!("{head}{lines}"));
-        assert!(told.contains(said), "{told}");
+        assert!(told.contains(said) && !told.contains("hush"), "{told}");
+    }
+}
+
+#[test]
+fn schemes_of_token_endpoints_have_capitals_or_not() {
+    let source = |url: &str| {
+        let login = format!("{OAUTH} clientId=id clientSecret=s;");
+        let url = format!("A.sasl.oauthbearer.token.endpoint.url={url}\n");
+        let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, &url) else { panic!("{url}") };
+        settings.source
+    };
+    assert!(
+        matches!(source("HTTPS://idp/token"), TokenSource::Endpoint { url, .. } if url == "HTTPS://idp/token")
+    );
+    assert_eq!(source("File:///run/token"), TokenSource::File("/run/token".into()));
+}
+
+#[test]
+fn the_name_of_a_token_endpoint_is_always_checked() {
+    let url = "A.sasl.oauthbearer.token.endpoint.url=https://idp/token\n";
+    for (option, told) in [("\"\"", true), ("none", true), ("https", false), ("HTTPS", false)] {
+        let login =
+            format!("{OAUTH} clientId=id clientSecret=s ssl.endpoint.identification.algorithm={option};");
+        let SaslSettings::OAuthBearer(settings) = sasl("OAUTHBEARER", &login, url) else { panic!() };
+        let TokenSource::Endpoint { tls, .. } = settings.source else { panic!() };
+        assert!(tls.checks_host_name, "{option}");
+        let lines = format!(
+            "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={login}\n{url}"
+        );
+        let warnings = warnings(&lines);
+        assert_eq!(warnings.len(), usize::from(told), "{warnings:?}");
+        assert!(warnings.iter().all(|one| one.contains("has no effect in a login")), "{warnings:?}");
     }
 }
 
@@ -355,10 +413,34 @@ fn what_weakens_is_told() {
     let plain = format!("A.sasl.mechanism=PLAIN\nA.sasl.jaas.config={PLAIN} username=u password=p;\n");
     let told = only_warning(&format!("A.security.protocol=SASL_PLAINTEXT\n{plain}"));
     assert!(told.contains("travels readable"), "{told}");
+    let iam = "A.sasl.mechanism=AWS_MSK_IAM\nA.sasl.jaas.config=software.amazon.msk.auth.iam.IAMLoginModule required;\n";
+    let told = only_warning(&format!("A.security.protocol=SASL_PLAINTEXT\n{iam}"));
+    assert!(told.contains("the signature for A") && told.contains("travel readable"), "{told}");
+    assert!(warnings(&format!("A.security.protocol=SASL_SSL\n{iam}")).is_empty());
+    let endpoint = |url: &str| {
+        warnings(&format!(
+            "A.security.protocol=SASL_SSL\nA.sasl.mechanism=OAUTHBEARER\nA.sasl.jaas.config={OAUTH} clientId=c \
+             clientSecret=s;\nA.sasl.oauthbearer.token.endpoint.url={url}\n"
+        ))
+    };
+    let told = endpoint("http://idp/token?key=hush");
+    assert!(
+        told.len() == 1 && told[0].contains("client's secret and the tokens travel readable"),
+        "{told:?}"
+    );
+    assert!(!told[0].contains("hush"), "{told:?}");
+    assert!(endpoint("https://idp/token").is_empty() && endpoint("http://localhost:8080/token").is_empty());
     let told = only_warning("A.security.protocol=SSL\nA.ssl.endpoint.identification.algorithm=\n");
     assert!(told.contains("whatever name"), "{told}");
     let told = only_warning("A.security.protocol=SSL\nA.ssl.enabled.protocols=TLSv1.2,TLSv1.1,TLSv1\n");
     assert!(told.contains("TLSv1.1, TLSv1 is never spoken"), "{told}");
+    let told = only_warning(
+        "A.security.protocol=SSL\nA.ssl.cipher.suites=TLS_RSA_WITH_RC4_128_SHA,TLS_AES_128_GCM_SHA256,x\n",
+    );
+    assert!(
+        told.contains("TLS_RSA_WITH_RC4_128_SHA, number 3 in `ssl.cipher.suites` is none that kmirror has"),
+        "{told}"
+    );
     let told = only_warning(&plain);
     assert!(told.contains("A.sasl.mechanism: no effect: `security.protocol` of A is PLAINTEXT"), "{told}");
     let told = only_warning("ssl.truststore.location = /t\nssl.keystore.location = /k\n");
@@ -366,9 +448,33 @@ fn what_weakens_is_told() {
     // It counts for one of them.
     assert!(warnings("ssl.truststore.location = /t\nB.security.protocol = SSL\n").is_empty());
     let mut surroundings = Surroundings::default();
-    surroundings.java.read("-Djavax.net.ssl.trustStore=/t");
+    surroundings.java.read("-Djavax.net.ssl.keyStore=/k");
     let found = read_with("", surroundings).unwrap().findings;
-    assert!(found.iter().any(|found| found.to_string().contains("`javax.net.ssl.trustStore` has no effect")));
+    assert!(found.iter().any(|found| found.to_string().contains("`javax.net.ssl.keyStore` has no effect")));
+}
+
+#[test]
+fn a_trust_store_named_to_java_counts_where_there_is_no_other() {
+    let mut surroundings = Surroundings::default();
+    surroundings.java.read(
+        "-Djavax.net.ssl.trustStore=/j -Djavax.net.ssl.trustStorePassword=hush -Djavax.net.ssl.trustStoreType=pkcs12",
+    );
+    let lines = "security.protocol = SSL\nB.ssl.truststore.location = /t\n";
+    let plan = read_with(lines, surroundings.clone()).unwrap();
+    let trust = |client: &crate::plan::ClientPlan| client.security.settings().tls.unwrap().trust.unwrap();
+    let store = trust(&plan.flows[0].source_client);
+    assert_eq!((store.place, store.kind), (StorePlace::File("/j".into()), Some(StoreKind::Pkcs12)));
+    assert_eq!(store.password.unwrap().expose(), "hush");
+    let other = trust(&plan.flows[0].target_client);
+    assert_eq!((other.place, other.password), (StorePlace::File("/t".into()), None));
+    let told = |plan: &Plan| -> Vec<String> {
+        let told = plan.findings.iter().map(ToString::to_string);
+        told.filter(|one| one.contains("javax") || one.contains("hush")).collect()
+    };
+    let used = told(&plan);
+    assert!(used.len() == 1 && used[0].ends_with("is used, /j") && !used[0].contains("hush"), "{used:?}");
+    // Where nothing is encrypted it is of no account.
+    assert!(told(&read_with("", surroundings).unwrap()).is_empty());
 }
 
 #[test]
@@ -429,6 +535,10 @@ fn values_from_providers() {
         };
         assert!(!told.contains("hu(sh"), "{key}: {told}");
     }
+    let suites = format!("{head}security.protocol=SSL\nssl.cipher.suites = ${{s:/d:f}}\n");
+    let plan = read_with(&suites, surroundings("TLS_HUSH,TLS_AES_128_GCM_SHA256")).unwrap();
+    let told: String = plan.findings.iter().map(ToString::to_string).collect();
+    assert!(told.contains("is odd here") && !told.contains("HUSH"), "{told}");
     let missing = read_with(&format!("{head}topics = ${{s:/d:g}}"), surroundings("x")).unwrap_err();
     assert!(missing.to_string().contains("mm2.properties:7, topics: `${s:/d:g}` cannot be had"), "{missing}");
 }

@@ -70,6 +70,7 @@ impl Reader<'_> {
             {
                 SecurityNotice::ReadableToken { cluster }
             }
+            SaslSettings::AwsMskIam(_) => SecurityNotice::ReadableSignature { cluster },
             _ => return,
         };
         let hint = "SASL_SSL encrypts it".to_owned();
@@ -137,7 +138,6 @@ impl Reader<'_> {
         }
         for name in self.surroundings.java.unheeded.clone() {
             let hint = match name.as_str() {
-                name if name.starts_with("javax.net.ssl.trust") => Some("set `ssl.truststore.location`"),
                 name if name.starts_with("javax.net.ssl.key") => Some("set `ssl.keystore.location`"),
                 "java.security.krb5.realm" | "java.security.krb5.kdc" => {
                     Some("name the realm and its KDCs in a krb5.conf, and that with `--krb5-conf`")

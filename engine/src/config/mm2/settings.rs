@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kmirror_protocol::Secret;
 
 use super::slot::{At, Prefix, Side, Slot};
+use crate::config::key_form::may_be_shown;
 use crate::config::keys::{Opt, Role};
 use crate::config::origin::Origin;
 use crate::plan::ClusterAlias;
@@ -173,7 +174,12 @@ impl Settings {
     }
 }
 
-/// The origin of a line.
+/// The origin of a line, with its key if that may be shown.
 pub(super) fn line_origin(file: &Arc<str>, line: usize, key: &str) -> Origin {
-    Origin::Line { file: Arc::clone(file), line, key: Arc::from(key) }
+    let file = Arc::clone(file);
+    if may_be_shown(key) {
+        Origin::Line { file, line, key: Arc::from(key) }
+    } else {
+        Origin::Unnamed { file, line }
+    }
 }

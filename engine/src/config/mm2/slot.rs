@@ -1,5 +1,6 @@
 //! Which place of MirrorMaker 2's grammar a key stands in: on its own, with a cluster, with a flow, with a client.
 
+use crate::config::key_form::sets;
 use crate::config::keys::{self, Role, Scope};
 use crate::plan::ClusterAlias;
 
@@ -151,9 +152,11 @@ fn split_role(text: &str) -> Option<(Role, &str)> {
 /// `A -> B.enabled = true`: to a properties reader the key ends at the first blank, so the arrow lands in the value.
 /// Gives back what was meant.
 pub(super) fn join_spaced_arrow(key: &str, value: &str) -> Option<(String, String)> {
+    // A secret may begin with an arrow.
+    let is_secret = |key: &str| keys::options().any(|opt| opt.is_secret() && sets(key, opt));
     let (source, rest) = match (key.strip_suffix("->"), value.strip_prefix("->")) {
         (Some(source), None) if !source.is_empty() => (source, value),
-        (None, Some(rest)) if !key.contains("->") => (key, rest.trim_start()),
+        (None, Some(rest)) if !key.contains("->") && !is_secret(key) => (key, rest.trim_start()),
         _ => return None,
     };
     let end = rest.find([' ', '\t', '=', ':'])?;
@@ -258,5 +261,6 @@ mod tests {
         assert_eq!(join_spaced_arrow("A->", "B.enabled : true"), meant);
         assert_eq!(join_spaced_arrow("A->B.enabled", "true"), None);
         assert_eq!(join_spaced_arrow("topics", "a->b"), None);
+        assert_eq!(join_spaced_arrow("A.ssl.key.password", "->hush hush"), None);
     }
 }

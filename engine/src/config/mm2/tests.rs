@@ -405,6 +405,40 @@ fn unknown_and_misplaced_keys() {
     }
 }
 
+/// A private key on lines of their own, with what is wrong at the ends of its lines.
+fn pasted_key(ends: [&str; 2]) -> String {
+    let [first, other] = ends;
+    format!(
+        "A.ssl.keystore.key = -----BEGIN PRIVATE KEY-----{first}\n\
+         MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj{other}\n\
+         MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu{other}\n\
+         NMoSfm76oqFvAp8Gy0iz5sxjZmSnXyCd{other}\n\
+         Sw0rdf1sh=={other}\n-----END PRIVATE KEY-----\n"
+    )
+}
+
+#[test]
+fn a_value_continued_without_a_backslash_is_not_shown() {
+    for ends in [["", ""], [" \\ ", " \\"], ["\\ ", "\\n\\"]] {
+        let found = plan(&format!("{TWO}{}", pasted_key(ends))).findings;
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(
+            told.iter().any(|one| one.contains("mm2.properties:6: a line that is no option (is a value"))
+        );
+        assert!(found.iter().any(|one| one.origin.as_ref().is_some_and(|origin| origin.key().is_none())));
+        for piece in ["MIIEvQIB", "MzEfYyji", "NMoSfm76", "Sw0rdf1sh", "BEGIN", "END"] {
+            assert!(!format!("{told:?} {found:?}").contains(piece), "{piece}: {told:#?}");
+        }
+    }
+    // Nor with an arrow, which would be a flow's, nor when it stands there twice.
+    let told = errors_of(&format!("{TWO}hunter2+x->y = 1\n"));
+    assert!(told.len() == 1 && told[0].contains("mm2.properties:5: the line has an arrow"), "{told:#?}");
+    assert!(!told[0].contains("hunter"), "{told:#?}");
+    let told = findings("Hunter2+x\nHunter2+x\n", Severity::Warning);
+    assert!(told.iter().any(|one| one.contains(":5: overridden by line 6")), "{told:#?}");
+    assert!(!format!("{told:?}").contains("Hunter"), "{told:#?}");
+}
+
 #[test]
 fn ignored_keys_are_told_once_with_the_reason() {
     let lines = "A.consumer.group.id = x\nB.consumer.group.id = y\nB.producer.linger.ms = 100\n\

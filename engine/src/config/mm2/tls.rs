@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use kmirror_protocol::Secret;
-use kmirror_protocol::net::tls::{Store, StoreKind, StorePlace, TlsSettings, TlsVersion};
+use kmirror_protocol::net::tls::{Store, StoreKind, StorePlace, TlsSettings, TlsVersion, cipher_suite_names};
 
 use super::client::Owner;
 use super::login::Login;
 use super::reader::{Reader, Sourced, split_list};
+use crate::config::java_options::{TRUST_STORE, TRUST_STORE_PASSWORD, TRUST_STORE_TYPE};
 use crate::config::keys::{self, Opt};
 use crate::config::origin::Origin;
 use crate::config::problem::{Notice, Problem};
@@ -55,10 +56,7 @@ impl Reader<'_> {
             key_password: self.given_something(given, &keys::SSL_KEY_PASSWORD).map(|password| password.value),
             checks_host_name: self.checks_host_name(given),
             versions: self.tls_versions(given),
-            cipher_suites: self
-                .given_text(given, &keys::SSL_CIPHER_SUITES)
-                .map(|suites| split_list(&suites.value))
-                .unwrap_or_default(),
+            cipher_suites: self.cipher_suites(given),
         }
     }
 
@@ -100,8 +98,25 @@ impl Reader<'_> {
             ),
             _ => {}
         }
-        let place = StorePlace::File(file?.value.into());
+        let Some(file) = file else { return self.trust_of_java() };
+        let place = StorePlace::File(file.value.into());
         Some(Store { place, kind, password: password.map(|password| password.value) })
+    }
+
+    /// The trust store that was named to Java: it counts where there is no other. Whoever names one does not mean to
+    /// trust everybody whom the system trusts.
+    fn trust_of_java(&mut self) -> Option<Store> {
+        let properties = &self.surroundings.java.properties;
+        let given = |name| properties.get(name).filter(|value| !value.is_empty());
+        let file = given(TRUST_STORE)?.expose();
+        let kind = given(TRUST_STORE_TYPE).and_then(|kind| kind_named(kind.expose()));
+        let store = Store {
+            place: StorePlace::File(file.into()),
+            kind,
+            password: given(TRUST_STORE_PASSWORD).cloned(),
+        };
+        self.notice(None, Notice::Security(SecurityNotice::TrustStoreOfJava { file: file.to_owned() }), None);
+        Some(store)
     }
 
     fn identity(&mut self, given: Given<'_>) -> Option<Store> {
@@ -165,24 +180,26 @@ impl Reader<'_> {
 
     fn store_kind(&mut self, given: Given<'_>, opt: &'static Opt) -> Option<StoreKind> {
         let text = self.given_text(given, opt)?;
-        match text.value.to_ascii_uppercase().as_str() {
-            "JKS" => Some(StoreKind::Jks),
-            "PKCS12" => Some(StoreKind::Pkcs12),
-            "PEM" => Some(StoreKind::Pem),
-            _ => {
-                let hint = "`keytool -importkeystore -deststoretype PKCS12` makes such a store of another";
-                let expected = "one of `JKS`, `PKCS12`, `PEM`".to_owned();
-                self.bad_value(&text, opt, expected, Some(hint.to_owned()));
-                None
-            }
+        let kind = kind_named(&text.value);
+        if kind.is_none() {
+            let hint = "`keytool -importkeystore -deststoretype PKCS12` makes such a store of another";
+            let expected = "one of `JKS`, `PKCS12`, `PEM`".to_owned();
+            self.bad_value(&text, opt, expected, Some(hint.to_owned()));
         }
+        kind
     }
 
-    /// Empty switches it off, as since Kafka 2.0.
+    /// Empty switches it off, as since Kafka 2.0. Of a token endpoint Java always checks the name.
     fn checks_host_name(&mut self, given: Given<'_>) -> bool {
         let opt = &keys::SSL_ENDPOINT_IDENTIFICATION;
         let Some(Sourced { value, origin }) = self.given(given, opt) else { return true };
         let checks = value.expose().eq_ignore_ascii_case("https");
+        if matches!(given, Given::Login(_)) {
+            if !checks {
+                self.notice(Some(origin), Notice::Security(SecurityNotice::CheckedAllTheSame), None);
+            }
+            return true;
+        }
         if value.is_empty() {
             let hint = "set it to `https`, and have certificates with the brokers' names".to_owned();
             self.notice(Some(origin), Notice::Security(SecurityNotice::AnyName), Some(hint));
@@ -219,6 +236,43 @@ impl Reader<'_> {
             self.notice(Some(text.origin), Notice::Security(SecurityNotice::OldTls { versions }), None);
         }
         versions
+    }
+
+    /// As in Java, names that there are not are left out, and none of the others makes up for them.
+    fn cipher_suites(&mut self, given: Given<'_>) -> Vec<String> {
+        let Some(text) = self.given_text(given, &keys::SSL_CIPHER_SUITES) else { return Vec::new() };
+        let known = cipher_suite_names();
+        let (suites, missing): (Vec<_>, Vec<_>) =
+            (1..).zip(split_list(&text.value)).partition(|(_, name)| known.contains(name));
+        // What looks like no suite may be a piece of a login.
+        let shown = |(number, name): &(usize, String)| {
+            if is_suite(name) { name.clone() } else { format!("number {number}") }
+        };
+        let missing: Vec<String> = missing.iter().map(shown).collect();
+        if suites.is_empty() {
+            let (value, expected) = (missing.join(", "), "a cipher suite that there is".to_owned());
+            let hint = Some(format!("there are {}", known.join(", ")));
+            self.error(Some(text.origin), Problem::BadValue { value, expected }, hint);
+        } else if !missing.is_empty() {
+            let notice = SecurityNotice::MissingSuites { suites: missing.join(", ") };
+            self.notice(Some(text.origin), Notice::Security(notice), None);
+        }
+        suites.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+/// Whether a text is the name of a cipher suite, be it one that there is or not.
+fn is_suite(name: &str) -> bool {
+    let is_letter = |sign: char| sign.is_ascii_uppercase() || sign.is_ascii_digit() || sign == '_';
+    (name.starts_with("TLS_") || name.starts_with("SSL_")) && name.chars().all(is_letter)
+}
+
+fn kind_named(name: &str) -> Option<StoreKind> {
+    match name.to_ascii_uppercase().as_str() {
+        "JKS" => Some(StoreKind::Jks),
+        "PKCS12" => Some(StoreKind::Pkcs12),
+        "PEM" => Some(StoreKind::Pem),
+        _ => None,
     }
 }
 

@@ -98,7 +98,7 @@ fn what_they_cannot() {
 fn what_is_allowed() {
     let head = format!(
         "{PROVIDERS}config.providers.dir.param.allowed.paths=/else,/dir\n\
-         config.providers.env.param.allowlist.pattern=^P\n"
+         config.providers.env.param.allowlist.pattern=^P.*\n"
     );
     assert!(resolve_with(&head, "${dir:/dir/./sub/..:pw} ${env:PW}").is_ok());
     for (value, key) in [
@@ -115,6 +115,18 @@ fn what_is_allowed() {
     let wanted = wanted(&text);
     assert_eq!(wanted.files, BTreeSet::from(["/dir/pw".into(), "/s".into()]));
     assert_eq!(wanted.variables, BTreeSet::from(["PW".to_owned()]));
+}
+
+#[test]
+fn an_allowed_name_matches_as_a_whole() {
+    let allowed = |pattern: &str| {
+        let head = format!("{PROVIDERS}config.providers.env.param.allowlist.pattern={pattern}\n");
+        resolve_with(&head, "${env:PW}").is_ok()
+    };
+    assert!(allowed("PW") && allowed("X|PW") && allowed("P."));
+    for pattern in ["", "P", "W", "^P", "W|P", "PW."] {
+        assert!(!allowed(pattern), "{pattern}");
+    }
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! What the error codes of a KDC mean, for those who have to mend it (RFC 4120, 7.5.9). Pure.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::error::Refusal;
 
@@ -40,6 +41,19 @@ impl Refusal {
         !self.server.starts_with("krbtgt/")
     }
 
+    /// What to add where Java would have asked for another name: it looks host names up, we take them as they are.
+    fn unlike_java(&self) -> String {
+        let host = self.server.rsplit_once('@').and_then(|(name, _)| name.split_once('/'));
+        match host {
+            Some((_, host)) if !host.contains('.') || host.parse::<IpAddr>().is_ok() => format!(
+                ". Java would have looked up the full host name of {host}, kmirror takes it as it is: name the brokers \
+                 in bootstrap.servers and advertised.listeners by the full host names of their principals; where all \
+                 principals have the same second part, kerberos.domain.name sets it"
+            ),
+            _ => String::new(),
+        }
+    }
+
     fn meaning(&self) -> String {
         let Self { client, server, secret, etypes, .. } = self;
         match self.code {
@@ -48,7 +62,8 @@ impl Refusal {
             }
             SERVER_UNKNOWN if self.is_about_the_service() => format!(
                 "the KDC does not know the service {server}: check sasl.kerberos.service.name, and that the broker's \
-                 principal has the host name by which the broker is advertised"
+                 principal has the host name by which the broker is advertised{}",
+                self.unlike_java()
             ),
             SERVER_UNKNOWN => format!(
                 "the KDC does not know {server}: the realms do not trust each other; check [domain_realm] and \
@@ -126,6 +141,23 @@ mod tests {
             etypes: "aes".to_owned(),
         };
         refusal.to_string()
+    }
+
+    #[test]
+    fn short_names_and_addresses_are_not_looked_up() {
+        for (server, is_told) in [
+            ("kafka/b1@R.EXAMPLE", true),
+            ("kafka/10.0.0.7@R", true),
+            ("kafka/2001:db8::7@R", true),
+            ("kafka/b1.example.com@R", false),
+            ("krbtgt/X@R", false),
+        ] {
+            let text = refusal(SERVER_UNKNOWN, server);
+            let told = text.contains("Java would have looked up the full host name");
+            assert_eq!(told && text.contains("kerberos.domain.name"), is_told, "{text}");
+            assert!(text.ends_with("(it says: WORDS)"), "{text}");
+        }
+        assert!(!refusal(POLICY, "kafka/b1@R").contains("Java"));
     }
 
     #[test]

@@ -53,11 +53,11 @@ pub enum TlsError {
          or Ed25519, and that of the first certificate of its chain"
     )]
     Identity(#[source] Rustls),
-    /// `ssl.cipher.suites` names what there is not.
-    #[error("ssl.cipher.suites: there is no {name} here; there are {known}")]
+    /// `ssl.cipher.suites` names only what there is not.
+    #[error("ssl.cipher.suites: there is none of {names} here; there are {known}")]
     NoSuchCipherSuite {
-        /// The name.
-        name: String,
+        /// The names.
+        names: String,
         /// Those that there are.
         known: String,
     },

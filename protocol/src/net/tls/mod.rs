@@ -28,6 +28,7 @@ pub(crate) use error::explain;
 pub use error::{Purpose, TlsError};
 pub use settings::{Store, StoreKind, StorePlace, TlsSettings, TlsVersion};
 pub(crate) use stream::TlsStream;
+pub use suites::cipher_suite_names;
 
 use certificate::Certificate;
 use load::{Loaded, Stamp};

@@ -1,6 +1,6 @@
 //! Cipher suites by the names that Java gives them, and versions. Pure.
 
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::error::TlsError;
@@ -10,19 +10,24 @@ use super::settings::TlsVersion;
 const RUSTLS_13: &str = "TLS13_";
 const JAVA_13: &str = "TLS_";
 
-/// The provider with only those suites that are named, in their order; with all where none is.
+/// The cipher suites that there are, by the names that Java gives them.
+pub fn cipher_suite_names() -> Vec<String> {
+    ring::default_provider().cipher_suites.iter().map(java_name).collect()
+}
+
+/// The provider with only those suites that are named, in their order; with all where none is. As in Java, names that
+/// there are not are left out; no suite is used that is not named.
 pub(super) fn limit(mut provider: CryptoProvider, names: &[String]) -> Result<CryptoProvider, TlsError> {
     if names.is_empty() {
         return Ok(provider);
     }
-    let find = |name: &String| {
-        let found = provider.cipher_suites.iter().find(|suite| java_name(suite) == name.trim());
-        found.copied().ok_or_else(|| {
-            let known: Vec<String> = provider.cipher_suites.iter().map(java_name).collect();
-            TlsError::NoSuchCipherSuite { name: name.clone(), known: known.join(", ") }
-        })
-    };
-    let suites = names.iter().map(find).collect::<Result<_, _>>()?;
+    let find =
+        |name: &String| provider.cipher_suites.iter().find(|suite| java_name(suite) == name.trim()).copied();
+    let suites: Vec<SupportedCipherSuite> = names.iter().filter_map(find).collect();
+    if suites.is_empty() {
+        let known: Vec<String> = provider.cipher_suites.iter().map(java_name).collect();
+        return Err(TlsError::NoSuchCipherSuite { names: names.join(", "), known: known.join(", ") });
+    }
     provider.cipher_suites = suites;
     Ok(provider)
 }
@@ -61,6 +66,17 @@ mod tests {
         let limited = limit(default_provider(), &names).unwrap();
         assert_eq!(limited.cipher_suites.iter().map(java_name).collect::<Vec<_>>(), names);
         assert_eq!(limit(default_provider(), &[]).unwrap().cipher_suites.len(), 9);
+    }
+
+    #[test]
+    fn what_there_is_not_is_left_out() {
+        let names = ["TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_AES_256_GCM_SHA384", "x"].map(str::to_owned);
+        let limited = limit(default_provider(), &names).unwrap();
+        assert_eq!(
+            limited.cipher_suites.iter().map(java_name).collect::<Vec<_>>(),
+            ["TLS_AES_256_GCM_SHA384"]
+        );
+        assert!(cipher_suite_names().contains(&names[1]) && !cipher_suite_names().contains(&names[0]));
     }
 
     #[test]

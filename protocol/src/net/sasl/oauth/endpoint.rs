@@ -49,8 +49,7 @@ impl Endpoint {
         (connect, read): (Option<Duration>, Option<Duration>),
         (backoff, backoff_max): (Duration, Duration),
     ) -> Result<Self, TokenError> {
-        let timeouts =
-            Timeouts { connect: connect.unwrap_or(DEFAULT_TIMEOUT), read: read.unwrap_or(DEFAULT_TIMEOUT) };
+        let timeouts = Timeouts { connect: limit(connect), read: limit(read) };
         Ok(Self {
             url: Url::parse(url)?,
             authorization: authorization(client)?,
@@ -91,6 +90,11 @@ impl Endpoint {
         let token = token(&self.url, &answer)?;
         Token::parse(token.expose())
     }
+}
+
+/// How long a part may take. To Java 0 means no limit, as where nothing is set; here neither is without end.
+fn limit(configured: Option<Duration>) -> Duration {
+    configured.filter(|limit| !limit.is_zero()).unwrap_or(DEFAULT_TIMEOUT)
 }
 
 /// HTTP Basic (RFC 7617) with the alphabet of RFC 4648, section 4. RFC 6749 wants both parts encoded as forms before;
@@ -160,6 +164,12 @@ mod tests {
         assert_eq!(header(true).expose(), format!("Basic {}", STANDARD.encode("id:s%2B%C3%BC")));
         let error = authorization(&credentials("id", &Secret::new(" "), false)).unwrap_err();
         assert!(matches!(error, TokenError::Empty { option: "clientSecret" }));
+    }
+
+    #[test]
+    fn no_time_at_all_is_the_default() {
+        assert_eq!(limit(Some(Duration::from_millis(7))), Duration::from_millis(7));
+        assert_eq!((limit(Some(Duration::ZERO)), limit(None)), (DEFAULT_TIMEOUT, DEFAULT_TIMEOUT));
     }
 
     #[test]

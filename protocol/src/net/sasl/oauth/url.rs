@@ -100,6 +100,7 @@ mod tests {
         assert_eq!((url.host(), url.port(), url.is_encrypted()), ("idp.example", 443, true));
         assert_eq!((url.target(), url.authority()), ("/oauth/token?key=k", "idp.example"));
         assert_eq!(&*url.shown(), "https://idp.example/oauth/token");
+        assert!(Url::parse("HttpS://idp").unwrap().is_encrypted());
         let url = Url::parse("http://[::1]:8080").unwrap();
         assert_eq!((url.host(), url.port(), url.target()), ("::1", 8080, "/"));
     }
