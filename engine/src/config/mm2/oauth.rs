@@ -1,6 +1,6 @@
 //! A login with tokens: `OAuthBearerLoginModule` and `sasl.oauthbearer.*` (KIP-255, KIP-768).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use kmirror_protocol::net::sasl::{OAuthSettings, TokenRefresh, TokenSource};
