@@ -1,7 +1,7 @@
 //! What the error codes of a KDC mean, for those who have to mend it (RFC 4120, 7.5.9). Pure.
 
-use std::fmt;
 use core::net::IpAddr;
+use std::fmt;
 
 use super::error::Refusal;
 
