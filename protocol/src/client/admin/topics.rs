@@ -23,6 +23,9 @@ use crate::wire::messages::{
 
 /// How many topics one request creates at most: more could take a controller longer than a request may.
 const TOPICS_A_REQUEST: usize = 100;
+/// How many partitions these have together at most, unless one has more alone: controllers refuse more than 10,000 with
+/// `POLICY_VIOLATION` (Kafka class `ReplicationControlManager`).
+const PARTITIONS_A_REQUEST: i64 = 5_000;
 
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +87,7 @@ async fn create_or_check(
             .with_timeout_ms(timeout_ms)
             .with_validate_only(check)
     };
-    settle(cluster, topics, timeout, |topic| &topic.name, request, created).await
+    settle(cluster, topics, timeout, |topic| &topic.name, |topic| topic.partitions, request, created).await
 }
 
 fn created(response: &CreateTopicsResponse) -> TopicAnswers<'_> {
@@ -111,7 +114,7 @@ pub async fn create_partitions(
             .with_topics(topics.map(|topic| topic.with_assignments(None)).collect())
             .with_timeout_ms(timeout_ms)
     };
-    settle(cluster, topics, timeout, |topic| &topic.topic, request, grown).await
+    settle(cluster, topics, timeout, |topic| &topic.topic, |topic| topic.total, request, grown).await
 }
 
 fn grown(response: &CreatePartitionsResponse) -> TopicAnswers<'_> {
@@ -136,7 +139,7 @@ pub async fn delete_topics(
             .with_topic_names(topics.iter().map(|topic| name(topic)).collect())
             .with_timeout_ms(timeout_ms)
     };
-    settle(cluster, topics, timeout, |topic| topic, request, deleted).await
+    settle(cluster, topics, timeout, |topic| topic, |_| 0, request, deleted).await
 }
 
 fn deleted(response: &DeleteTopicsResponse) -> TopicAnswers<'_> {
@@ -151,6 +154,22 @@ fn deleted(response: &DeleteTopicsResponse) -> TopicAnswers<'_> {
 /// Answers by the names of topics.
 type TopicAnswers<'a> = Vec<(&'a str, Result<(), TopicFault>)>;
 
+/// Topics in as many parts as it takes requests.
+fn parts<T>(topics: &[T], partitions: fn(&T) -> i32) -> impl Iterator<Item = &[T]> {
+    let mut rest = topics;
+    std::iter::from_fn(move || {
+        let mut together = 0;
+        let fits = |topic: &&T| {
+            together += i64::from(partitions(topic)).max(0);
+            together <= PARTITIONS_A_REQUEST
+        };
+        let fitting = rest.iter().take(TOPICS_A_REQUEST).take_while(fits).count();
+        let (part, others) = rest.split_at(fitting.max(1).min(rest.len()));
+        rest = others;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
 /// Asks the controller about topics, so many at a time, until each is settled or the time is up. Where brokers lack the
 /// request altogether, each is refused with `UNSUPPORTED_VERSION`.
 async fn settle<T, R: Request + Clone>(
@@ -158,12 +177,13 @@ async fn settle<T, R: Request + Clone>(
     topics: &[T],
     timeout: Duration,
     name: fn(&T) -> &Arc<str>,
+    partitions: fn(&T) -> i32,
     request: impl Fn(&[&T], i32) -> R,
     answers: fn(&R::Response) -> TopicAnswers<'_>,
 ) -> Result<Vec<(Arc<str>, Result<(), TopicFault>)>, ClientError> {
     let absent = || Err(TopicFault { code: ErrorCode::UnsupportedVersion, message: None });
     let mut done = Vec::with_capacity(topics.len());
-    for part in topics.chunks(TOPICS_A_REQUEST) {
+    for part in parts(topics, partitions) {
         let mut attempts = Attempts::new(cluster, timeout, part.iter().collect());
         while let Some((topics, timeout_ms)) = attempts.next() {
             match cluster.call_controller(request(topics, timeout_ms)).await {
@@ -268,6 +288,15 @@ impl<'a, T> Attempts<'a, T> {
 mod tests {
     use super::*;
     use crate::client::testing::{cluster, script};
+
+    #[test]
+    fn requests_have_no_more_partitions_than_controllers_take() {
+        let sizes = |topics: &[i32]| parts(topics, |count| *count).map(<[i32]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&[]), [] as [usize; 0]);
+        assert_eq!(sizes(&[500; 21]), [10, 10, 1]);
+        assert_eq!(sizes(&[9_000, 1, 4_999, 1, i32::MAX, -1]), [1, 2, 1, 1, 1]);
+        assert_eq!(sizes(&[1; 250]), [100, 100, 50]);
+    }
 
     /// What comes of creating "t" when the controller answers like this.
     async fn creating(answers: &[Option<ErrorCode>]) -> (Result<Result<(), TopicFault>, ClientError>, usize) {
