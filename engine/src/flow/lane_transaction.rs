@@ -93,22 +93,26 @@ impl Lane {
             }
             return false;
         }
-        let lacks_replicas = self.lacks_replicas(slot);
-        let Some(partition) = self.partition_mut(slot) else { return false };
-        match partition.joined {
-            Joined::Yes => true,
-            Joined::No if is_open && lacks_replicas => {
-                // Sent in a transaction its batch would hold up all others.
-                self.refresh(Side::Target);
-                self.target_failed(slot, "the target partition has too few replicas in sync".into(), false);
+        match self.partition(slot).map(|one| one.joined) {
+            Some(Joined::Yes) => true,
+            Some(Joined::No) if is_open => {
+                self.ask_to_join(slot);
                 false
             }
-            Joined::No if is_open => {
-                partition.joined = Joined::Asked;
-                self.transaction.joining.push(slot);
-                false
-            }
-            Joined::No | Joined::Asked => false,
+            _ => false,
+        }
+    }
+
+    fn ask_to_join(&mut self, slot: Slot) {
+        if self.lacks_replicas(slot) {
+            // Sent in a transaction its batch would hold up all others.
+            self.refresh(Side::Target);
+            let cause = "the target partition has too few replicas in sync".into();
+            return self.target_failed(slot, cause, false);
+        }
+        if let Some(partition) = self.partition_mut(slot) {
+            partition.joined = Joined::Asked;
+            self.transaction.joining.push(slot);
         }
     }
 

@@ -104,8 +104,8 @@ pub async fn cluster_rights(cluster: &Cluster) -> Result<Option<Rights>, ClientE
     }
 }
 
-/// What we may do with a group, beginning with the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What we may do with a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupRights {
     /// Nothing: we are not told where it is (DESCRIBE).
     Hidden,
