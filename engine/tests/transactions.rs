@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kmirror_engine::Mirror;
 use kmirror_engine::plan::{Plan, PlanArgs};
+use kmirror_engine::status::PartitionStatus;
 use kmirror_protocol::client::send::{TransactionalSender, send_in_transaction};
 use kmirror_protocol::client::txn::TransactionalId;
 use kmirror_protocol::client::{Cluster, ClusterOptions, consume};
@@ -215,39 +216,103 @@ async fn leaders_move_within_transactions() {
     pair.assert_same().await;
 }
 
-/// What moves to a second process without having been written has nothing open that would have to be aborted.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_partitions_that_move_fence_nobody() {
-    let pair = Pair::start("").await;
-    let first = pair.mirror();
-    // Besides them there are heartbeats.
-    let running = |mirror: &Mirror| {
-        let all = mirror.status().flows[0].partitions();
-        all.into_iter().filter(|one| *one.source.topic == *TOPIC).collect::<Vec<_>>()
-    };
-    let runs = |mirror: &Mirror| running(mirror).len();
-    let until = async |what: &str, done: &dyn Fn() -> bool| {
+/// Two mirrors that share the partitions of [`TOPIC`].
+struct Two<'a> {
+    pair: &'a Pair,
+    first: Mirror,
+    second: Option<Mirror>,
+}
+
+impl Two<'_> {
+    async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let started = Instant::now();
-        while !done() {
-            assert!(started.elapsed() < WITHIN, "{what}: {}", first.metrics());
+        while !done(self) {
+            assert!(started.elapsed() < WITHIN, "{what}: {}", self.first.metrics());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    };
-    until("the first has all", &|| runs(&first) == 3).await;
-    let second = pair.mirror();
-    until("the second has its share", &|| runs(&second) > 0 && runs(&first) + runs(&second) == 3).await;
-    pair.produce(0..20);
-    let ends = || (0..PARTITIONS).map(|one| pair.source.end_offset(TOPIC, one).unwrap()).sum::<i64>();
-    let acknowledged =
-        |mirror: &Mirror| running(mirror).iter().map(|one| one.acknowledged_next().0).sum::<i64>();
-    until("all is mirrored", &|| acknowledged(&first) + acknowledged(&second) == ends()).await;
-    for mirror in [first, second] {
+    }
+
+    /// The partitions that one of them runs. Besides them there are heartbeats.
+    fn running(mirror: &Mirror) -> Vec<Arc<PartitionStatus>> {
+        let all = mirror.status().flows[0].partitions();
+        all.into_iter().filter(|one| *one.source.topic == *TOPIC).collect()
+    }
+
+    async fn until_first_has_all(&self) {
+        self.until("the first has all", |two| Self::running(&two.first).len() == 3).await;
+    }
+
+    async fn start_second(&mut self) {
+        self.second = Some(self.pair.mirror());
+        let shared = |two: &Self| {
+            let second = two.second.as_ref().map_or(0, |second| Self::running(second).len());
+            second > 0 && second + Self::running(&two.first).len() == 3
+        };
+        self.until("the second has its share", shared).await;
+    }
+
+    async fn stop_second(&mut self) {
+        let second = self.second.take().unwrap();
+        Self::assert_none_aborted(&second);
+        second.stop().await.unwrap();
+    }
+
+    async fn until_synced(&self) {
+        let end = |one| self.pair.source.end_offset(TOPIC, one).unwrap();
+        let ends: i64 = (0..PARTITIONS).map(end).sum();
+        let next =
+            |mirror: &Mirror| Self::running(mirror).iter().map(|one| one.acknowledged_next().0).sum::<i64>();
+        self.until("all is mirrored", |two| next(&two.first) + two.second.as_ref().map_or(0, next) == ends)
+            .await;
+    }
+
+    fn assert_none_aborted(mirror: &Mirror) {
         let metrics = mirror.metrics();
         let aborted = metrics.lines().find(|line| line.contains("outcome=\"aborted\"")).unwrap();
         assert!(aborted.ends_with(" 0"), "{aborted}");
-        mirror.stop().await.unwrap();
+    }
+}
+
+/// What moves to a second process without having been written has nothing open that would have to be aborted; nor has it
+/// when it comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_partitions_that_move_fence_nobody() {
+    let pair = Pair::start("").await;
+    let mut two = Two { pair: &pair, first: pair.mirror(), second: None };
+    two.until_first_has_all().await;
+    two.start_second().await;
+    two.stop_second().await;
+    two.until_first_has_all().await;
+    two.start_second().await;
+    pair.produce(0..20);
+    two.until_synced().await;
+    two.stop_second().await;
+    Two::assert_none_aborted(&two.first);
+    two.first.stop().await.unwrap();
+    pair.assert_same().await;
+}
+
+/// The target remembers the batches that a process wrote before a partition went elsewhere and came back: one with their
+/// sequences would count as one of them. So could the first one be lost that is as long as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_come_back_go_on_with_the_sequences_they_had() {
+    let pair = Pair::start("").await;
+    let mut two = Two { pair: &pair, first: pair.mirror(), second: None };
+    two.until_first_has_all().await;
+    for round in 0..3 {
+        pair.produce(3 * round..3 * round + 1);
+        two.until_synced().await;
+        two.start_second().await;
+        pair.produce(3 * round + 1..3 * round + 2);
+        two.until_synced().await;
+        two.stop_second().await;
+        two.until_first_has_all().await;
+        pair.produce(3 * round + 2..3 * round + 3);
+        two.until_synced().await;
     }
     pair.assert_same().await;
+    Two::assert_none_aborted(&two.first);
+    two.first.stop().await.unwrap();
 }
 
 /// A long transaction at the source, others beside it: at the target each is in one transaction.

@@ -137,7 +137,7 @@ impl Discovery {
             .filter(|left| deal_to.is_none() && position::is_same_topic(left.topic_id, topic.source.id))
             .and_then(|left| left.mark)
             .map(|mark| Former { mark, holds: held::no_answer() });
-        let begins_anew = self.hand_out(&partition) && former.is_none();
+        let was_here = self.hand_out(&partition);
         let (start, loss) = position::start(mirrored, topic.source.id, range, from_latest, former.is_some());
         let kept = before.maps.take(&partition, topic.source.id);
         let status = Arc::new(PartitionStatus::new(
@@ -175,7 +175,7 @@ impl Discovery {
             target_topic: Arc::clone(&topic.target_topic),
             start,
             former,
-            begins_anew,
+            was_here,
             rules,
             status,
         })
@@ -212,7 +212,7 @@ impl Discovery {
         };
         let new = assignments
             .iter()
-            .filter(|one| (one.former.is_none() || own.is_some()) && !one.shared_target && !one.begins_anew)
+            .filter(|one| !one.shared_target && (own.is_some() || one.former.is_none() && !one.was_here))
             .map(|one| Progress {
                 partition: one.source.clone(),
                 next: one.start,

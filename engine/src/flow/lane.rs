@@ -90,6 +90,8 @@ pub struct Lane {
     pub(super) refreshing: [bool; 2],
     pub(crate) limits: Limits,
     pub(crate) transaction: LaneTransaction,
+    /// With which sequence partitions go on that are not here any more, in transactions.
+    pub(crate) sequences: HashMap<SourcePartition, i32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +134,7 @@ impl Lane {
             refreshing: [false; 2],
             limits: Limits::default(),
             transaction: LaneTransaction::default(),
+            sequences: HashMap::new(),
         }
     }
 
@@ -233,14 +236,15 @@ impl Lane {
         match assignment.deal_to {
             None => {
                 let former = assignment.former.clone();
-                let renews = assignment.shared_target || assignment.begins_anew;
+                let (was_here, shared_target) = (assignment.was_here, assignment.shared_target);
                 self.partitions.push(Some(Partition::new(assignment, self.identity)));
+                if was_here && self.is_transactional() {
+                    self.go_on_with_sequence(slot, former.is_some());
+                }
                 match former {
                     Some(former) => self.take_over(slot, former.holds),
-                    None if renews && self.is_transactional() => {
-                        self.abort("a topic that was mirrored was created anew".into());
-                    }
-                    None if renews => self.renew(slot),
+                    None if self.is_transactional() => {}
+                    None if was_here || shared_target => self.renew(slot),
                     None => {}
                 }
             }
@@ -250,6 +254,7 @@ impl Lane {
 
     pub(crate) fn revoke(&mut self, source: &SourcePartition) {
         let Some(slot) = self.slot(&source.topic, source.partition) else { return };
+        self.remember_sequence(slot);
         if let Some(partition) = self.partition_mut(slot) {
             partition.stopped = true;
             partition.drop_buffers();

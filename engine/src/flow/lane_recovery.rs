@@ -308,8 +308,7 @@ impl Lane {
             if let Some(partition) = self.partition_mut(slot) {
                 partition.unproven = None;
                 partition.identity = Some(own);
-                partition.next_sequence = 0;
-                partition.ledger.begin_sequences();
+                partition.begin_sequences(0);
             }
             return self.resume(slot);
         }
@@ -339,8 +338,7 @@ impl Lane {
             Ok(identity) => {
                 partition.identity = Some(identity);
                 partition.recovered = false;
-                partition.next_sequence = 0;
-                partition.ledger.begin_sequences();
+                partition.begin_sequences(0);
                 self.resume(slot);
             }
             Err(cause) => self.hold_target(slot, cause, false),

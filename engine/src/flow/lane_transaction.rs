@@ -365,7 +365,7 @@ mod tests {
             target_topic: "a.t".into(),
             start,
             former: None,
-            begins_anew: false,
+            was_here: false,
             rules: TargetRules::default(),
             deal_to: None,
             shared_target: false,

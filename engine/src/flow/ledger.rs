@@ -173,9 +173,9 @@ impl Ledger {
         self.acknowledged_sequence
     }
 
-    /// A new identity writes from here on, with sequences from 0. Nothing may be outstanding.
-    pub fn begin_sequences(&mut self) {
-        self.acknowledged_sequence = 0;
+    /// Another identity writes from here on, with sequences from `first`. Nothing may be outstanding.
+    pub fn begin_sequences(&mut self, first: i32) {
+        self.acknowledged_sequence = first;
     }
 
     /// Takes in records that are at the target though this ledger never saw them leave: those that [`Resume::Ahead`] told

@@ -35,9 +35,8 @@ pub struct Assignment {
     pub start: SourceOffset,
     /// How it was written before; `None` where that is not known, and where nothing was.
     pub former: Option<Former>,
-    /// It was mirrored before, and goes on with nothing of that: its topic was created anew. The target remembers our last
-    /// sequence there, so that it needs another identity.
-    pub begins_anew: bool,
+    /// Whether it was handed out before: the target may remember our last sequence there.
+    pub was_here: bool,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
     /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.
@@ -323,6 +322,12 @@ impl Partition {
             let mut map = self.status.offset_map();
             settled.for_each(|one| map.apply(one));
         }
+    }
+
+    /// The identity's next record gets sequence `first`.
+    pub(crate) fn begin_sequences(&mut self, first: i32) {
+        self.next_sequence = first;
+        self.ledger.begin_sequences(first);
     }
 
     /// What a restart can go by.

@@ -138,7 +138,7 @@ impl World {
             rules: TargetRules { max_batch_bytes: 1 << 20, ..TargetRules::default() },
             deal_to: None,
             shared_target: false,
-            begins_anew: false,
+            was_here: false,
             status,
         }
     }
