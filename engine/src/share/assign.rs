@@ -29,6 +29,9 @@ impl Weights {
     /// Takes a report over. Weights of shards that nobody has (their process died) stay what they were; those that
     /// somebody claims and does not tell of (just taken up, or without partitions now) fade.
     pub(crate) fn learn(&mut self, report: &Report) {
+        if report.comes_back {
+            return;
+        }
         let before = self.clone();
         for shard in report.claims.iter() {
             self.set(shard, self.of(shard) / 2);
@@ -65,6 +68,8 @@ impl Weights {
 pub(crate) struct Member {
     pub(crate) id: Arc<str>,
     pub(crate) claims: Shards,
+    /// What it claims it had once: what somebody else claims is not its any more.
+    pub(crate) comes_back: bool,
     pub(crate) leads: bool,
 }
 
@@ -93,7 +98,8 @@ pub(crate) fn assign(members: &[Member], weights: &Weights, members_max: Option<
 fn claims(members: &[Member], order: &[usize]) -> Vec<Option<usize>> {
     let claimant = |shard: u16| {
         let claims = |index: &usize| members.get(*index).is_some_and(|one| one.claims.contains(shard));
-        order.iter().copied().find(claims)
+        let comes_back = |index: &usize| members.get(*index).is_some_and(|one| one.comes_back);
+        order.iter().copied().filter(claims).min_by_key(comes_back)
     };
     (0..SHARDS).map(claimant).collect()
 }

@@ -143,6 +143,8 @@ struct Task {
     seat: watch::Sender<Seated>,
     held: watch::Receiver<Held>,
     home: String,
+    /// What the group says that the process of this name had before.
+    had: Shards,
     leads: bool,
     weights: Weights,
     level_after: Duration,
@@ -187,6 +189,7 @@ impl Task {
             seat,
             held,
             home: home(),
+            had: Shards::NONE,
             leads: false,
             weights: Weights::default(),
             level_after: LEVEL_FIRST,
@@ -229,10 +232,10 @@ impl Task {
 
     /// One generation: joins it and stays in it.
     async fn generation(&mut self) -> Result<(), MemberError> {
-        let metadata = self.report().encode();
         if self.member.id().is_empty() {
-            self.dismiss_the_dead().await;
+            self.look_who_was_there().await;
         }
+        let metadata = self.report().encode();
         self.member.introduce(&metadata).await?;
         let joined = self.join(&metadata).await?;
         let losses = self.share.borrow().losses;
@@ -276,10 +279,19 @@ impl Task {
         }
     }
 
-    /// A member that was killed stays in the group until its session ends, unless it is known to be gone.
-    async fn dismiss_the_dead(&mut self) {
+    /// A member that was killed stays in the group until its session ends, unless it is known to be gone. One with a name
+    /// may come back: what it had is kept for it.
+    async fn look_who_was_there(&mut self) {
+        self.had = Shards::NONE;
         let Ok(group) = classic_group(&self.prompt, &self.group).await else { return };
         for member in group.members.iter().filter(|_| &*group.protocol_type == PROTOCOL_TYPE) {
+            if let Some(name) = &member.instance_id {
+                let is_ours = self.plan.share.instance_id.as_deref() == Some(name);
+                if let Some(grant) = Grant::decode(&member.assignment).filter(|_| is_ours) {
+                    self.had = grant.shards;
+                }
+                continue;
+            }
             let dead = Report::decode(&member.metadata).is_some_and(|report| is_gone(&report.home));
             if dead && self.member.dismiss(&member.id).await.is_ok() {
                 info!(
@@ -302,7 +314,8 @@ impl Task {
             let report = if *id == *self.member.id() { Some(own.clone()) } else { Report::decode(&metadata) };
             let Some(report) = report else { continue };
             self.weights.learn(&report);
-            taking_part.push(Member { id, claims: report.claims, leads: report.leads });
+            let Report { claims, comes_back, leads, .. } = report;
+            taking_part.push(Member { id, claims, comes_back, leads });
         }
         let grants = assign(&taking_part, &self.weights, self.plan.share.members_max);
         debug!(flow = self.flow, members = taking_part.len(), "shared out");
@@ -314,9 +327,9 @@ impl Task {
         let held = self.held.borrow();
         let share = self.share.borrow();
         let is_in = !self.member.id().is_empty() && share.is_known;
-        let claims = if is_in { share.shards.with(&held.shards) } else { Shards::NONE };
-        let loads = held.loads.clone();
-        Report { claims, leads: is_in && self.leads, home: self.home.clone(), loads }
+        let claims = if is_in { share.shards.with(&held.shards) } else { self.had.clone() };
+        let (home, loads) = (self.home.clone(), held.loads.clone());
+        Report { claims, comes_back: !is_in, leads: is_in && self.leads, home, loads }
     }
 
     fn take(&mut self, grant: Grant) {

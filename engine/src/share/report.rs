@@ -2,7 +2,7 @@
 //!
 //! A report is the metadata of a JoinGroup request, a grant the assignment of a SyncGroup answer; both also come with
 //! DescribeGroups, where `kmirror status` reads them. All numbers are big-endian. A report: version (1 byte, 1), flags
-//! (1 byte: 1 leads), the claimed shards (512 bytes), the home (2 bytes of length, text), then of each shard with
+//! (1 byte: 1 leads, 2 comes back), the claimed shards (512 bytes), the home (2 bytes of length, text), then of each shard with
 //! partitions its number (2 bytes), partitions (2 bytes), bytes per second (4 bytes, all ones where not measured). A grant: version (1 byte, 1), flags
 //! as above, shards (512 bytes). What comes behind is for later versions.
 
@@ -12,6 +12,7 @@ use super::shards::{SHARDS_LEN, Shards};
 
 const VERSION: u8 = 1;
 const LEADS: u8 = 1;
+const COMES_BACK: u8 = 2;
 /// Stands for a rate that is not known.
 const UNMEASURED: u32 = u32::MAX;
 /// The longest home that is told.
@@ -22,6 +23,9 @@ const HOME_MAX: usize = 300;
 pub struct Report {
     /// What it has, or was given and has not taken up, or has not let go yet.
     pub claims: Shards,
+    /// It has nothing, and claims what the process had that was in the group under its name before
+    /// (`kmirror.group.instance.id`), if nobody has that now.
+    pub comes_back: bool,
     /// Whether it runs what exactly one process runs.
     pub leads: bool,
     /// Where it runs, see `home`.
@@ -53,7 +57,8 @@ pub struct Grant {
 impl Report {
     /// As it is sent.
     pub fn encode(&self) -> Bytes {
-        let mut out = head(self.leads, &self.claims);
+        let comes_back = if self.comes_back { COMES_BACK } else { 0 };
+        let mut out = head(flag_of(self.leads) | comes_back, &self.claims);
         let home: String = self.home.chars().take(HOME_MAX / 4).collect();
         out.extend_from_slice(&u16::try_from(home.len()).unwrap_or(0).to_be_bytes());
         out.extend_from_slice(home.as_bytes());
@@ -67,7 +72,8 @@ impl Report {
 
     /// Understands a report; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (leads, claims, rest) = read_head(bytes)?;
+        let (flags, claims, rest) = read_head(bytes)?;
+        let (leads, comes_back) = (flags & LEADS != 0, flags & COMES_BACK != 0);
         let (len, rest) = rest.split_first_chunk()?;
         let (home, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
         let (entries, _) = rest.as_chunks::<8>();
@@ -76,33 +82,38 @@ impl Report {
             partitions: u16::from_be_bytes([c, d]),
             bytes_per_second: Some(u32::from_be_bytes([e, f, g, h])).filter(|rate| *rate != UNMEASURED),
         });
-        Some(Self { claims, leads, home: str::from_utf8(home).ok()?.to_owned(), loads: loads.collect() })
+        let (home, loads) = (str::from_utf8(home).ok()?.to_owned(), loads.collect());
+        Some(Self { claims, comes_back, leads, home, loads })
     }
 }
 
 impl Grant {
     /// As it is sent.
     pub fn encode(&self) -> Bytes {
-        head(self.leads, &self.shards).into()
+        head(flag_of(self.leads), &self.shards).into()
     }
 
     /// Understands a grant; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (leads, shards, _) = read_head(bytes)?;
-        Some(Self { shards, leads })
+        let (flags, shards, _) = read_head(bytes)?;
+        Some(Self { shards, leads: flags & LEADS != 0 })
     }
 }
 
-fn head(leads: bool, shards: &Shards) -> Vec<u8> {
-    let mut out = vec![VERSION, if leads { LEADS } else { 0 }];
+fn flag_of(leads: bool) -> u8 {
+    if leads { LEADS } else { 0 }
+}
+
+fn head(flags: u8, shards: &Shards) -> Vec<u8> {
+    let mut out = vec![VERSION, flags];
     shards.write(&mut out);
     out
 }
 
-fn read_head(bytes: &[u8]) -> Option<(bool, Shards, &[u8])> {
+fn read_head(bytes: &[u8]) -> Option<(u8, Shards, &[u8])> {
     let (&[version, flags], rest) = bytes.split_first_chunk()?;
     let (shards, rest) = rest.split_first_chunk::<SHARDS_LEN>()?;
-    (version >= VERSION).then(|| (flags & LEADS != 0, Shards::read(shards), rest))
+    (version >= VERSION).then(|| (flags, Shards::read(shards), rest))
 }
 
 #[cfg(test)]
@@ -113,12 +124,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_are_read_back(shards in prop::collection::vec(0u16..4096, 0..50), leads: bool, home in "[a-z0-9 ]{0,60}", loads in prop::collection::vec((0u16..4096, any::<u16>(), prop::option::of(0..u32::MAX)), 0..20)) {
+        fn both_are_read_back(shards in prop::collection::vec(0u16..4096, 0..50), leads: bool, comes_back: bool, home in "[a-z0-9 ]{0,60}", loads in prop::collection::vec((0u16..4096, any::<u16>(), prop::option::of(0..u32::MAX)), 0..20)) {
             let claims: Shards = shards.into_iter().collect();
             let loads = loads.into_iter().map(|(shard, partitions, bytes_per_second)| ShardLoad { shard, partitions, bytes_per_second }).collect();
             let grant = Grant { shards: claims.clone(), leads };
             prop_assert_eq!(Grant::decode(&grant.encode()), Some(grant));
-            let report = Report { claims, leads, home, loads };
+            let report = Report { claims, comes_back, leads, home, loads };
             prop_assert_eq!(Report::decode(&report.encode()), Some(report));
         }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn member(id: &str, claims: Shards) -> Member {
-    Member { id: id.into(), claims, leads: false }
+    Member { id: id.into(), claims, comes_back: false, leads: false }
 }
 
 fn weights(loads: &[(u16, u64)]) -> Weights {
@@ -95,6 +95,26 @@ fn no_more_take_part_than_allowed() {
     let settled: Vec<Shards> = members.iter().map(|one| one.claims.clone()).collect();
     settle(&mut members, &weights, Some(2));
     assert_eq!(settled, members.iter().map(|one| one.claims.clone()).collect::<Vec<_>>(), "they stay");
+}
+
+#[test]
+fn who_comes_back_gets_what_it_had_and_nobody_has_now() {
+    let shards = |range: std::ops::Range<u16>| range.collect::<Shards>();
+    let weights = weights(&(0..12).map(|shard| (shard, PARTITION_WEIGHT + 1000)).collect::<Vec<_>>());
+    let back = |id: &str, claims| Member { comes_back: true, ..member(id, claims) };
+    let granted = |members: &[Member]| {
+        let grants = assign(members, &weights, Some(2)).into_iter();
+        grants
+            .map(|one| one.shards.iter().filter(|shard| *shard < 12).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    };
+    let (others, had) = (shards(0..6), shards(6..12));
+    // Who waits goes on waiting.
+    let members = [back("a", had.clone()), member("b", others), member("c", Shards::NONE)];
+    assert_eq!(granted(&members), [(6..12).collect(), (0..6).collect(), vec![]]);
+    // What another one has by now it lets go of first, if it does at all.
+    let members = [back("a", had), member("b", Shards::ALL)];
+    assert_eq!(granted(&members), [vec![], (0..6).collect::<Vec<_>>()]);
 }
 
 #[test]
