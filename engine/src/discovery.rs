@@ -160,7 +160,7 @@ impl Discovery {
         let rules = self.rules(&ready).await?;
         self.assign_new(ready, &rules, &mut Before { progress, maps }, &mut changes).await?;
         self.ask_target(&mut changes.assign).await;
-        self.claim(&changes.assign, progress).await;
+        self.claim(&mut changes.assign, progress).await;
         self.first = false;
         self.status.set_discovered();
         Ok(changes)

@@ -176,6 +176,7 @@ impl Discovery {
             start,
             former,
             was_here,
+            unclaimed: false,
             rules,
             status,
         })
@@ -201,18 +202,21 @@ impl Discovery {
     }
 
     /// Writes down under which identity new partitions are written, before their first records leave: whoever restarts
-    /// can then tell how far they came. Without it a restart after a crash could repeat records.
+    /// can then tell how far they came. Without it a restart after a crash could repeat records: where it cannot be done
+    /// each gets an identity of its own, and waits until that is written down.
     ///
     /// In transactions it is the transactional id that is written down: whoever takes over can then abort what is open.
-    pub(super) async fn claim(&self, assignments: &[Assignment], progress: &mut ProgressStore) {
+    pub(super) async fn claim(&self, assignments: &mut [Assignment], progress: &mut ProgressStore) {
         let own = progress.transactional_id();
         let mark = |former: Option<ProducerMark>| match own {
             Some(_) => former,
             None => Some(ProducerMark { identity: self.identity, sequence: 0 }),
         };
+        let is_new =
+            |one: &Assignment| !one.shared_target && (own.is_some() || one.former.is_none() && !one.was_here);
         let new = assignments
             .iter()
-            .filter(|one| !one.shared_target && (own.is_some() || one.former.is_none() && !one.was_here))
+            .filter(|one| is_new(one))
             .map(|one| Progress {
                 partition: one.source.clone(),
                 next: one.start,
@@ -223,7 +227,8 @@ impl Discovery {
             })
             .collect();
         if let Err(error) = progress.claim(new).await {
-            warn!(flow = self.plan.name(), "{}", chain(&error));
+            warn!(flow = self.plan.name(), "{}; will be tried again", chain(&error));
+            assignments.iter_mut().filter(|one| is_new(one)).for_each(|one| one.unclaimed = true);
         }
     }
 

@@ -236,7 +236,8 @@ impl Lane {
         match assignment.deal_to {
             None => {
                 let former = assignment.former.clone();
-                let (was_here, shared_target) = (assignment.was_here, assignment.shared_target);
+                let was_here = assignment.was_here;
+                let renews = was_here || assignment.shared_target || assignment.unclaimed;
                 self.partitions.push(Some(Partition::new(assignment, self.identity)));
                 if was_here && self.is_transactional() {
                     self.go_on_with_sequence(slot, former.is_some());
@@ -244,7 +245,7 @@ impl Lane {
                 match former {
                     Some(former) => self.take_over(slot, former.holds),
                     None if self.is_transactional() => {}
-                    None if was_here || shared_target => self.renew(slot),
+                    None if renews => self.renew(slot),
                     None => {}
                 }
             }

@@ -366,6 +366,7 @@ mod tests {
             start,
             former: None,
             was_here: false,
+            unclaimed: false,
             rules: TargetRules::default(),
             deal_to: None,
             shared_target: false,

@@ -37,6 +37,8 @@ pub struct Assignment {
     pub former: Option<Former>,
     /// Whether it was handed out before: the target may remember our last sequence there.
     pub was_here: bool,
+    /// Nobody could write down that it is written under the flow's identity.
+    pub unclaimed: bool,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
     /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "what fails here fails the test")]
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +26,7 @@ const RECORDS_A_BATCH: usize = 40;
 const WITHIN: Duration = Duration::from_secs(40);
 const NOT_LEADER: i16 = 6;
 const REQUEST_TIMED_OUT: i16 = 7;
+const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 
 struct Pair {
     source: Sandbox,
@@ -243,6 +246,32 @@ async fn a_target_that_forgets_producers_gets_nothing_twice() {
         duplicates = pair.sync() => assert_eq!(duplicates, 0),
         () = forgetting => {}
     }
+    pair.assert_same();
+}
+
+/// Whoever goes on after a crash must know under which identity was written: until that is written down, nothing is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_under_an_identity_that_cannot_be_written_down() {
+    let pair = Pair::start(SandboxOptions::default()).await;
+    let refused = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&refused);
+    let control = pair.target.control(ApiKey::Produce, move |request| {
+        let is_progress = request.body.windows(11).any(|name| name == b"mm2-offsets");
+        count.fetch_add(u32::from(is_progress), Ordering::Relaxed);
+        if is_progress { Verdict::AnswerError(TOPIC_AUTHORIZATION_FAILED) } else { Verdict::Default }
+    });
+    let mirror = pair.mirror();
+    let started = Instant::now();
+    while refused.load(Ordering::Relaxed) < 5 {
+        assert!(started.elapsed() < WITHIN, "{}", mirror.metrics());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!((0..PARTITIONS).all(|partition| keys(&pair.target, "a.data", partition).is_empty()));
+    // As by kill -9.
+    drop(mirror);
+    pair.target.release(control);
+    assert_eq!(pair.sync().await, 0);
     pair.assert_same();
 }
 

@@ -139,6 +139,7 @@ impl World {
             deal_to: None,
             shared_target: false,
             was_here: false,
+            unclaimed: false,
             status,
         }
     }
