@@ -53,7 +53,7 @@ impl Mirror {
     /// When the operating system has no thread to give for re-encoding.
     pub fn start(plan: Plan) -> std::io::Result<Self> {
         let plan = Arc::new(plan);
-        let pool = BufferPool::new(plan.buffer_bytes);
+        let pool = BufferPool::new(plan.buffer.bytes);
         let workers = available_parallelism().map_or(1, usize::from);
         let shared = Shared {
             workers: Arc::new(Workers::start(workers, &pool)?),

@@ -69,6 +69,8 @@ pub(crate) struct Surroundings {
     pub(crate) target_admin: Cluster,
     pub(crate) plan: Arc<FlowPlan>,
     pub(crate) pool: Arc<BufferPool>,
+    /// What the pool may grow to.
+    pub(crate) far_buffer_bytes: usize,
     /// Where claims go; each is awaited before its partition sends.
     pub(crate) claims: mpsc::Sender<Claim>,
     /// Told when topics should be looked at again.
@@ -223,6 +225,7 @@ impl Driver {
             Action::Closed { holds } => drop(self.around.says.try_send(LaneSays::Closed { holds })),
             Action::Abort(cause) => drop(self.around.says.try_send(LaneSays::Abort(cause))),
             Action::Refresh(side) => self.refresh(side),
+            Action::GrowMemory => self.grow_memory(),
             Action::Rediscover => self.around.rediscover.notify_one(),
             Action::Note(partition, note) => self.log(&partition, &note),
         }
@@ -235,6 +238,18 @@ impl Driver {
             let closed = LinkEvent::Closed("this process was stopped for longer than its session".into());
             self.lane.apply(Instant::now(), Event::Link(Side::Target, node, closed));
         }
+    }
+
+    fn grow_memory(&self) {
+        let (flow, pool, bytes) = (self.around.plan.name(), &self.around.pool, self.around.far_buffer_bytes);
+        if pool.budget() < bytes {
+            info!(
+                flow,
+                "the source is far away: this process may hold {} MiB of records from now on",
+                bytes >> 20
+            );
+        }
+        pool.grow(bytes);
     }
 
     /// Asks something beside the lane; the answer comes as an event.

@@ -215,6 +215,8 @@ pub enum Action {
     },
     /// The transaction cannot count: abort it and begin anew.
     Abort(Cause),
+    /// A source broker is far away: fetches from it may be as large as that is worth.
+    GrowMemory,
     /// Topics changed: look at them again soon.
     Rediscover,
     /// For the log.

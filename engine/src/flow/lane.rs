@@ -34,6 +34,8 @@ pub struct LaneOptions {
     pub fetch_max_bytes: usize,
     /// What a fetch from a far broker may bring.
     pub far_fetch_max_bytes: usize,
+    /// The memory budget as long as no source broker is far away.
+    pub memory_bytes: usize,
     /// `max.partition.fetch.bytes`.
     pub fetch_max_partition_bytes: usize,
     /// `isolation.level=read_committed`.
@@ -92,6 +94,8 @@ pub struct Lane {
     pub(crate) transaction: LaneTransaction,
     /// With which sequence partitions go on that are not here any more, in transactions.
     pub(crate) sequences: HashMap<SourcePartition, i32>,
+    /// More memory was asked for.
+    pub(crate) has_grown: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +139,7 @@ impl Lane {
             limits: Limits::default(),
             transaction: LaneTransaction::default(),
             sequences: HashMap::new(),
+            has_grown: false,
         }
     }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::distance::Distance;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
-use super::lane::Lane;
+use super::lane::{Lane, LaneOptions};
 use super::lane_link::Link;
 use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
@@ -48,6 +48,19 @@ pub(crate) struct SourceBroker {
 impl SourceBroker {
     fn may_be_asked(&self) -> bool {
         self.link.version().is_some() && !self.asking && self.members > 0
+    }
+
+    fn fetch_bytes(&self, options: &LaneOptions) -> usize {
+        self.distance.fetch_bytes(options.fetch_max_bytes, options.far_fetch_max_bytes)
+    }
+
+    /// How many bytes of one partition a fetch may bring.
+    fn partition_bytes(&self, options: &LaneOptions) -> usize {
+        if !self.distance.is_far() {
+            return options.fetch_max_partition_bytes;
+        }
+        // Each gets its share: with one that took all, the others would have nothing to send.
+        (self.fetch_bytes(options) / self.members.max(1)).max(options.fetch_max_partition_bytes)
     }
 }
 
@@ -81,8 +94,10 @@ impl Lane {
                 starved = true;
                 continue;
             }
-            let most =
-                if broker.distance.is_far() { options.far_fetch_max_bytes } else { options.fetch_max_bytes };
+            let most = broker.fetch_bytes(options);
+            if most > options.memory_bytes / 2 && !std::mem::replace(&mut self.has_grown, true) {
+                self.actions.push(Action::GrowMemory);
+            }
             // Not the last of it: room for an answer is rounded up, and one that has to wait for memory waits long.
             let wanted = most.min(credit - credit / 8);
             let (bytes, reserved) = self.limits.reserve(wanted, sharers, self.now);
@@ -120,16 +135,18 @@ impl Lane {
         let slot = self.reader_of(slot);
         self.validate(slot);
         let dealt = self.dealt_out(slot);
-        let limit = BUFFERED_FETCHES_MAX * self.options.fetch_max_partition_bytes;
         let draining = self.draining;
         let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
         let now = self.now;
+        let broker = partition.source_home(now).and_then(|node| self.sources.get(&node));
+        let max_bytes = broker
+            .map_or(self.options.fetch_max_partition_bytes, |broker| broker.partition_bytes(&self.options));
         // What is on its way still counts; then the topic waits.
         let on_its_way =
             partition.session_on.and_then(|node| self.sources.get(&node)).is_some_and(|one| one.asking);
         let limited = !on_its_way && self.limits.waits(&partition.source.topic);
         let wants = partition.wants_data() && dealt.ready && !draining && !limited;
-        let full = partition.buffered + dealt.buffered >= limit;
+        let full = partition.buffered + dealt.buffered >= BUFFERED_FETCHES_MAX * max_bytes;
         let home = partition.source_home(now).filter(|_| wants && !full);
         let key = TopicKey {
             name: Arc::clone(&partition.source.topic),
@@ -159,13 +176,6 @@ impl Lane {
             broker.members += 1;
             partition.session_on = Some(node);
         }
-        let max_bytes = if broker.distance.is_far() {
-            // Each gets its share: with one that took all, the others would have nothing to send.
-            (self.options.far_fetch_max_bytes / broker.members.max(1))
-                .max(self.options.fetch_max_partition_bytes)
-        } else {
-            self.options.fetch_max_partition_bytes
-        };
         if partition.requested.is_none_or(|(offset, _)| offset != partition.fetch_offset) {
             partition.requested = Some((partition.fetch_offset, broker.requests + 1));
             let position = FetchPosition {

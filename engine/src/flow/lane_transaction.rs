@@ -341,6 +341,7 @@ mod tests {
             fetch_min_bytes: 1,
             fetch_max_bytes: 1000,
             far_fetch_max_bytes: 1000,
+            memory_bytes: 4000,
             fetch_max_partition_bytes: 1000,
             read_committed: false,
             rack: "".into(),

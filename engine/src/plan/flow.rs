@@ -52,7 +52,7 @@ pub struct FetchPlan {
     pub min_bytes: i32,
     /// `fetch.max.bytes`, no more than a quarter of the memory budget.
     pub max_bytes: i32,
-    /// The same from brokers that are far away: half of the memory budget, unless `fetch.max.bytes` is set.
+    /// The same from brokers that are far away: half of the memory that there is then, unless `fetch.max.bytes` is set.
     pub far_max_bytes: i32,
     /// `max.partition.fetch.bytes`, no more than `max_bytes`.
     pub max_partition_bytes: i32,

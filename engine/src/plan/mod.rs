@@ -112,8 +112,17 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The operator means it: source and target may be the same cluster, and flows may form loops.
     pub allow_same_cluster: bool,
-    /// Bytes of records the whole process may hold (`kmirror.buffer.memory`).
-    pub buffer_bytes: usize,
+    /// What the whole process may hold of records.
+    pub buffer: BufferPlan,
+}
+
+/// Bytes of records that the process may hold (`kmirror.buffer.memory`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BufferPlan {
+    /// As long as no source is far away.
+    pub bytes: usize,
+    /// Once one is found to be.
+    pub far_bytes: usize,
 }
 
 impl Plan {

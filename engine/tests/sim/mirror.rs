@@ -225,7 +225,7 @@ impl World {
             }
             Action::Renew { question, claim } => self.inquire(life, Inquiry::Renew { question, claim }),
             Action::Refresh(side) => self.inquire(life, Inquiry::Refresh(side)),
-            Action::Rediscover => {}
+            Action::Rediscover | Action::GrowMemory => {}
             Action::Note(partition, note) => {
                 self.say(|| format!("mirror {life}: {partition}: {note}"));
                 self.note(&note);

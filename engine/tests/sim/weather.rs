@@ -108,6 +108,7 @@ fn options(dice: &mut Dice) -> LaneOptions {
         fetch_min_bytes: 1,
         fetch_max_bytes,
         far_fetch_max_bytes: fetch_max_bytes,
+        memory_bytes: 4 * fetch_max_bytes,
         fetch_max_partition_bytes,
         read_committed: dice.chance(400),
         rack: Arc::from(""),

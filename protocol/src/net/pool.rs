@@ -25,7 +25,7 @@ const SIZES_PER_DOUBLING: usize = 8;
 /// A budget of bytes, shared by any number of connections.
 #[derive(Debug)]
 pub struct BufferPool {
-    budget: usize,
+    budget: AtomicUsize,
     credit: Arc<Semaphore>,
     idle: Mutex<Vec<Vec<u8>>>,
     waiting: AtomicUsize,
@@ -38,7 +38,7 @@ impl BufferPool {
     pub fn new(budget_bytes: usize) -> Arc<Self> {
         let units = (budget_bytes / UNIT).min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            budget: units * UNIT,
+            budget: AtomicUsize::new(units * UNIT),
             credit: Arc::new(Semaphore::new(units)),
             idle: Mutex::new(Vec::new()),
             waiting: AtomicUsize::new(0),
@@ -48,7 +48,14 @@ impl BufferPool {
 
     /// All the bytes there are.
     pub fn budget(&self) -> usize {
-        self.budget
+        self.budget.load(Ordering::Relaxed)
+    }
+
+    /// From now on there are at least `budget_bytes` in all.
+    pub fn grow(&self, budget_bytes: usize) {
+        let units = (budget_bytes / UNIT).min(Semaphore::MAX_PERMITS);
+        let before = self.budget.fetch_max(units * UNIT, Ordering::Relaxed) / UNIT;
+        self.release(units.saturating_sub(before));
     }
 
     /// The bytes that are free.
@@ -117,7 +124,7 @@ impl BufferPool {
     }
 
     fn size_for(&self, len: usize) -> Option<usize> {
-        if len > self.budget {
+        if len > self.budget() {
             return None;
         }
         let step = if len <= SMALLEST_KEPT {
@@ -125,7 +132,7 @@ impl BufferPool {
         } else {
             len.checked_next_power_of_two()? / SIZES_PER_DOUBLING / 2
         };
-        Some(len.max(1).checked_next_multiple_of(step.max(UNIT))?.min(self.budget))
+        Some(len.max(1).checked_next_multiple_of(step.max(UNIT))?.min(self.budget()))
     }
 
     /// The idle buffer that fits best, of equals the one used last (its memory may still be in the cache), if its
@@ -152,7 +159,7 @@ impl BufferPool {
     }
 
     fn give_back(&self, mut bytes: Vec<u8>) {
-        if (SMALLEST_KEPT + 1..=self.budget).contains(&bytes.capacity()) {
+        if (SMALLEST_KEPT + 1..=self.budget()).contains(&bytes.capacity()) {
             bytes.clear();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
         }
@@ -250,6 +257,18 @@ mod tests {
         drop(first);
         assert!(waiter.await.unwrap() >= MIB);
         assert_eq!((pool.waiting(), pool.available()), (0, 2 * MIB));
+    }
+
+    #[tokio::test]
+    async fn it_grows_and_never_shrinks() {
+        let pool = BufferPool::new(MIB);
+        let first = pool.take(MIB).await.unwrap();
+        pool.grow(3 * MIB);
+        pool.grow(2 * MIB);
+        assert_eq!((pool.budget(), pool.available()), (3 * MIB, 2 * MIB));
+        assert!(pool.take(2 * MIB).await.is_some());
+        drop(first);
+        assert_eq!(pool.available(), 3 * MIB);
     }
 
     #[tokio::test]

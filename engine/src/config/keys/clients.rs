@@ -116,8 +116,8 @@ pub static FETCH_MAX_BYTES: Opt = Opt::used(
     Int { min: 1, max: i32::MAX as i64 },
     "4194304",
     "How many bytes one fetch may bring (Kafka's default is 50 MiB); no more than a quarter of \
-     `kmirror.buffer.memory` is used. Where it is not set, and full answers take more than 100 ms, fetches grow to half \
-     of that memory.",
+     `kmirror.buffer.memory` is used. Where it is not set, and full answers take more than 100 ms, fetches grow as \
+     long as that brings more in the same time, up to half of that memory.",
 );
 /// Most of a partition.
 pub static MAX_PARTITION_FETCH_BYTES: Opt = Opt::used(

@@ -128,7 +128,8 @@ pub static BUFFER_MEMORY: Opt = Opt::used(
     Memory { min: 2 << 20 },
     "24m",
     "Bytes of records the process may hold, all flows together; a batch must fit in it. `k`, `m` and `g` are 1024, \
-     1024^2 and 1024^3 bytes.",
+     1024^2 and 1024^3 bytes. Where it is not set, it grows to 64 MiB once a source is found to be so far away that \
+     larger fetches bring more.",
 )
 .since("kmirror");
 /// How much a flow may carry.

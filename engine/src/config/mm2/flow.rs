@@ -10,7 +10,7 @@ use super::slot::Side;
 use crate::config::keys::{self, Opt, Role};
 use crate::config::problem::{Notice, Problem};
 use crate::plan::{
-    AutoOffsetReset, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan, SharePlan,
+    AutoOffsetReset, BufferPlan, FetchPlan, FlowPlan, Isolation, OnLost, OnRefused, ProducePlan, SharePlan,
 };
 use crate::policy::InternalTopicRules;
 
@@ -21,7 +21,7 @@ const FAR_FETCHES_PER_BUDGET: usize = 2;
 
 impl Reader<'_> {
     /// The plan of a flow.
-    pub(super) fn flow(&mut self, flow: &FlowName, enabled: bool, buffer_bytes: usize) -> FlowPlan {
+    pub(super) fn flow(&mut self, flow: &FlowName, enabled: bool, buffer: BufferPlan) -> FlowPlan {
         let rules = self.internal_topic_rules(flow);
         let connector_name = self.text(&flow_places(flow), &keys::NAME).value;
         let label = |role: &str| format!("{}->{}|{connector_name}|{role}", flow.source, flow.target);
@@ -64,7 +64,7 @@ impl Reader<'_> {
             limits: self.limits(flow),
             share: self.share(flow),
             transactions: self.transactions(flow, producer),
-            fetch: self.fetch(consumer, buffer_bytes),
+            fetch: self.fetch(consumer, buffer),
             produce: self.produce(producer),
             source_client: self.client(consumer, &label("replication-consumer")),
             source_admin: self.client(source_admin, &label("replication-source-admin")),
@@ -166,12 +166,12 @@ impl Reader<'_> {
         }
     }
 
-    fn fetch(&mut self, consumer: Owner<'_>, buffer_bytes: usize) -> FetchPlan {
-        let budget = i32::try_from(buffer_bytes / FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
+    fn fetch(&mut self, consumer: Owner<'_>, buffer: BufferPlan) -> FetchPlan {
+        let budget = i32::try_from(buffer.bytes / FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
         let max_bytes = self.held_to(consumer, &keys::FETCH_MAX_BYTES, budget);
         let is_set =
             self.settings.find(&consumer.places(&keys::FETCH_MAX_BYTES), &keys::FETCH_MAX_BYTES).is_some();
-        let half = i32::try_from(buffer_bytes / FAR_FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
+        let half = i32::try_from(buffer.far_bytes / FAR_FETCHES_PER_BUDGET).unwrap_or(i32::MAX);
         let isolation = &keys::ISOLATION_LEVEL;
         let rack = &keys::CLIENT_RACK;
         FetchPlan {

@@ -37,9 +37,11 @@ use super::problem::{ConfigError, ConfigErrors, Finding, Notice, Problem};
 use super::properties::{self, Entry};
 use super::suggestions::nearest;
 use super::surroundings::Surroundings;
-use crate::plan::{ClusterAlias, Plan, PlanArgs};
+use crate::plan::{BufferPlan, ClusterAlias, Plan, PlanArgs};
 use crate::policy::is_legal_topic_name;
 
+/// What the process may hold of records once a source is found to be far away, if nothing else is said.
+const FAR_BUFFER_BYTES: usize = 64 << 20;
 /// Bytes a file may have.
 pub const FILE_BYTES_MAX: usize = 4 << 20;
 /// Clusters a file may list.
@@ -229,7 +231,7 @@ fn unknown_alias_hint(alias: &str, aliases: &[ClusterAlias]) -> String {
 impl Reader<'_> {
     /// The plan, sound only if there are no errors in the end.
     fn plan(&mut self, aliases: &[ClusterAlias], args: &PlanArgs) -> Plan {
-        let buffer_bytes = self.int(&process_places(), &keys::BUFFER_MEMORY);
+        let buffer = self.buffer();
         let Sourced { value: allowed_by_file, .. } = self.flag(&process_places(), &keys::ALLOW_SAME_CLUSTER);
         let mut plan = Plan {
             clusters: BTreeMap::new(),
@@ -237,20 +239,20 @@ impl Reader<'_> {
             heartbeats: Vec::new(),
             findings: Vec::new(),
             allow_same_cluster: allowed_by_file || args.allow_same_cluster,
-            buffer_bytes,
+            buffer,
         };
         let targets = self.chosen_targets(aliases, args);
         let names = self.flow_names(aliases);
         for (name, enabled) in names.iter().filter(|(name, _)| targets.contains(&name.target)) {
             if *enabled {
-                plan.flows.push(self.flow(name, true, buffer_bytes));
+                plan.flows.push(self.flow(name, true, buffer));
                 for alias in [&name.source, &name.target] {
                     if !plan.clusters.contains_key(alias) {
                         plan.clusters.insert(alias.clone(), self.cluster(alias));
                     }
                 }
             } else {
-                plan.flows.extend(self.sketch(name, buffer_bytes));
+                plan.flows.extend(self.sketch(name, buffer));
             }
         }
         plan.heartbeats = self.heartbeats(aliases, &targets);
@@ -262,10 +264,16 @@ impl Reader<'_> {
         plan
     }
 
+    fn buffer(&mut self) -> BufferPlan {
+        let bytes = self.int(&process_places(), &keys::BUFFER_MEMORY);
+        let is_set = self.settings.find(&process_places(), &keys::BUFFER_MEMORY).is_some();
+        BufferPlan { bytes, far_bytes: if is_set { bytes } else { FAR_BUFFER_BYTES } }
+    }
+
     /// A flow that is not enabled, for show; what is wrong with it does not matter.
-    fn sketch(&self, name: &FlowName, buffer_bytes: usize) -> Option<crate::plan::FlowPlan> {
+    fn sketch(&self, name: &FlowName, buffer: BufferPlan) -> Option<crate::plan::FlowPlan> {
         let mut aside = self.aside();
-        let flow = aside.flow(name, false, buffer_bytes);
+        let flow = aside.flow(name, false, buffer);
         aside.errors.is_empty().then_some(flow)
     }
 

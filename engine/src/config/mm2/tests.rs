@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::problem::Severity;
 use crate::filter::Verdict;
-use crate::plan::{AutoOffsetReset, FlowPlan, Isolation, OnLost};
+use crate::plan::{AutoOffsetReset, BufferPlan, FlowPlan, Isolation, OnLost};
 use crate::policy::{InternalTopicRules, Naming};
 
 const TWO: &str = "clusters = A, B\n\
@@ -290,7 +290,7 @@ fn renames() {
 #[test]
 fn our_own_keys() {
     let plan = plan(&format!("{TWO}kmirror.buffer.memory = 8m\nA.consumer.fetch.max.bytes = 8000000"));
-    assert_eq!(plan.buffer_bytes, 8 << 20);
+    assert_eq!(plan.buffer, BufferPlan { bytes: 8 << 20, far_bytes: 8 << 20 });
     assert_eq!(plan.flows[0].fetch.max_bytes, 2 << 20);
     assert!(plan.findings.iter().any(|found| found.to_string().contains("is held to 2097152")));
     assert_eq!(flow("kmirror.on.lost.records = stop").on_lost_records, OnLost::StopPartition);
