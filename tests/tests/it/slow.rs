@@ -242,6 +242,18 @@ fn a_round_trip_of_200_ms_leaves_nine_tenths_of_the_window() {
     let (speed, round_trip) = pair.speed(&properties, far, near, "from.far");
     eprintln!("far source: {:.1} MB/s of {:.1} ({round_trip:.3} s)", speed / MB, window / round_trip / MB);
     assert!(speed > 0.9 * window / round_trip, "{speed} of {window} in {round_trip} s");
+
+    // As it comes it asks for more and more at a time, and may take memory for it; where that is set, it keeps to it.
+    let grown = pair.run(&pair.properties("grown", "far"), far, near);
+    let properties = pair.properties("kept", "far").with("kmirror.buffer.memory", "24m");
+    let kept = pair.run(&properties, far, near);
+    for (run, mebibytes) in [(&grown, 64), (&kept, 24)] {
+        eprintln!("far source, {mebibytes} MiB: {:.1} s, {:.1} MB", run.took, run.peak_mb);
+        let limit = f64::from(mebibytes << 20) / MB + PROGRAM_MB;
+        assert!(run.peak_mb < limit, "{} MB of {limit}\n{}", run.peak_mb, run.stderr);
+        let told = run.stderr.contains("may hold 64 MiB of records from now on");
+        assert_eq!(told, mebibytes == 64, "{}", run.stderr);
+    }
 }
 
 /// A properties file that may be written again under a mirror.
