@@ -12,7 +12,7 @@ use kmirror_protocol::wire::fetch::EpochEnd;
 
 use super::event::{Action, Cause, Found, Question, Side, Slot};
 use super::lane::Lane;
-use super::partition::{Doubt, NodeId, OtherReplica, Partition, SourceSide};
+use super::partition::{Doubt, NodeId, OtherReplica, Partition, SourceSide, TargetSide};
 use super::position::Loss;
 use crate::ids::SourceOffset;
 use crate::offsets::stretch::Landed;
@@ -167,8 +167,12 @@ impl Lane {
         let sent = self.promised_next(slot);
         let Some(partition) = self.partition_mut(slot) else { return };
         if at >= sent {
-            // Nothing of it has left for the target.
-            partition.drop_buffers();
+            // Nothing of it has left for the target. While that is asked what it holds nothing is buffered: to drop that
+            // nothing would make its answer one about the past, and nobody would ask again.
+            if matches!(partition.target_side, TargetSide::Sending | TargetSide::SettingAside) {
+                partition.drop_buffers();
+                partition.target_side = TargetSide::Sending;
+            }
             partition.fetch_offset = sent;
             self.read_again(slot);
             return self.sync_session(slot);

@@ -37,9 +37,11 @@ use world::{Outcome, World};
 /// Seeds of a usual run: some million steps.
 const SEEDS: Range<u64> = 0..250;
 /// A seed among them that shows a defect which is not mended: a target that loses acknowledged records, then a late request
-/// of a mirror that is gone. Of the first 1000 seeds 10 more fail, all of that kind or with late requests behind expired
-/// records: 265, 284, 490, 522, 553, 590, 610, 760, 764, 772. Whoever mends one takes it out.
-const WAITING: [u64; 1] = [237];
+/// of a mirror that is gone. Of the first 1000 seeds 9 more fail: 284, 404, 451, 553, 610, 760, 764, 804, 840; see the known
+/// gaps in docs/reliability.md. Whoever mends one takes it out.
+const WAITING: [u64; 1] = [60];
+/// Seeds beyond them that showed a defect once. 587: the source was cut off while the target was asked what it holds.
+const MENDED: [u64; 1] = [587];
 
 fn run(seed: u64, loud: bool) -> Outcome {
     World::new(seed, loud).run()
@@ -47,7 +49,7 @@ fn run(seed: u64, loud: bool) -> Outcome {
 
 fn seeds() -> Vec<u64> {
     let Ok(text) = std::env::var("KMIRROR_SIM_SEEDS") else {
-        return SEEDS.filter(|seed| !WAITING.contains(seed)).collect();
+        return SEEDS.filter(|seed| !WAITING.contains(seed)).chain(MENDED).collect();
     };
     let (first, end) = text.split_once("..").expect("KMIRROR_SIM_SEEDS is like 0..100");
     (first.parse().unwrap()..end.parse().unwrap()).collect()
