@@ -51,6 +51,14 @@ pub struct Identity {
     pub producer_epoch: i16,
 }
 
+impl Identity {
+    /// The same producer id with the next epoch. Whoever holds an idempotent producer may raise it (KIP-360); from its first
+    /// batch on, a partition refuses what comes under earlier ones (`ProducerAppendInfo.checkProducerEpoch`).
+    pub fn raised(self) -> Option<Self> {
+        Some(Self { producer_epoch: self.producer_epoch.checked_add(1)?, ..self })
+    }
+}
+
 /// What ties a source position to the target: the identity that a partition is written under, and the sequence that the
 /// record at the position gets. Whoever writes a partition under a mark gives each record the same sequence, so that the
 /// end of the partition says how far the former writer came, and two writers at once leave every record once.

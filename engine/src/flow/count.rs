@@ -1,8 +1,9 @@
 //! Finds the source position that goes with so many records at the target. Pure.
 //!
 //! Where the source's log has a record for each offset, counting its records is proof: none of them can have been removed
-//! since they were mirrored. Where offsets are missing, some may have been, so the records that the target holds are
-//! compared with those the source still has.
+//! since they were mirrored. Where offsets are missing, some may have been, and where another leader epoch begins, the log
+//! may have been cut off there and have grown again: then the records that the target holds are compared with those the
+//! source has.
 
 use std::collections::HashMap;
 
@@ -20,17 +21,27 @@ pub struct Count {
     counted: i32,
     next: SourceOffset,
     runs: Option<Runs>,
+    /// The leader epoch of what was counted last.
+    epoch: Option<i32>,
+    is_proof: bool,
 }
 
 impl Count {
-    /// Will count `wanted` records from `from` on.
-    pub fn new(from: SourceOffset, wanted: i32) -> Self {
-        Self { from, wanted, counted: 0, next: from, runs: None }
+    /// Will count `wanted` records from `from` on; the record before is of this leader epoch, where that is known.
+    pub fn new(from: SourceOffset, wanted: i32, epoch: Option<i32>) -> Self {
+        Self { from, wanted, counted: 0, next: from, runs: None, epoch, is_proof: true }
     }
 
     /// Takes in a batch that goes to the target and has a record for each offset. Batches come in order, without those
-    /// that do not go there. Whether all records wanted are counted.
+    /// that do not go there. Whether all records wanted are counted, or counting is no proof.
     pub fn take(&mut self, entry: &Entry) -> bool {
+        if let Entry::Batch(batch) = entry {
+            let epoch = batch.header.partition_leader_epoch;
+            self.is_proof &= self.epoch.replace(epoch).is_none_or(|before| before == epoch);
+        }
+        if !self.is_proof {
+            return true;
+        }
         let first = entry.first_offset().max(self.from.0);
         let here = entry.last_offset().saturating_add(1) - first;
         let left = self.wanted - self.counted;
@@ -49,9 +60,9 @@ impl Count {
         self.counted == self.wanted
     }
 
-    /// The records that were counted, if they are all that were wanted.
+    /// The records that were counted, if they are all that were wanted, and all of one leader epoch.
     pub fn landed(self) -> Option<Landed> {
-        let runs = self.runs.filter(|_| self.counted == self.wanted)?;
+        let runs = self.runs.filter(|_| self.is_proof && self.counted == self.wanted)?;
         Some(Landed { runs, records: self.wanted, next: self.next, base: None })
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::epochs;
 use super::event::{Action, Cause, Event, Found, LinkEvent, Note, Recount, Side, Slot};
 use super::held::{self, Asked};
 use super::lane::Lane;
@@ -212,9 +213,11 @@ impl Driver {
                     Event::Recounted(question, recount_in_turn(&turn, &source, &target, &asked).await)
                 });
             }
-            Action::Renew { question, claim } => {
+            Action::Renew { question, raised, claim } => {
                 let (cluster, claims) = (self.around.target.clone(), self.around.claims.clone());
-                self.ask(async move { Event::Renewed(question, renew(&cluster, &claims, claim).await) });
+                self.ask(
+                    async move { Event::Renewed(question, renew(&cluster, &claims, raised, claim).await) },
+                );
             }
             Action::Join(slots, partitions) => {
                 let Some(transaction) = self.around.transaction.clone() else { return };
@@ -351,6 +354,13 @@ async fn recount_in_turn(
 ) -> Result<Option<Found>, Cause> {
     // The semaphore is never closed.
     let _turn = turn.acquire().await;
+    if let Some(epoch) = asked.epoch {
+        let end = epoch_end(source, &asked.source, epoch).await?;
+        if end.is_some_and(|end| epochs::parts(end, epoch, asked.from)) {
+            // Even what was mirrored before is no longer at the source: the first fetch finds out since when.
+            return Ok(None);
+        }
+    }
     recount(source, target, asked).await.map_err(|error| chain(&error).into())
 }
 
@@ -390,13 +400,17 @@ fn answer_to_join(slots: Vec<Slot>, joined: Result<(), ClientError>) -> Result<E
     }
 }
 
-/// A new producer identity, written down with where the partition begins to be written under it.
+/// The raised identity or a new one, written down with where the partition begins to be written under it.
 async fn renew(
     cluster: &Cluster,
     claims: &mpsc::Sender<Claim>,
+    raised: Option<Identity>,
     claim: Option<(SourcePartition, SourceOffset)>,
 ) -> Result<Identity, Cause> {
-    let identity = txn::init_producer_id(cluster).await.map_err(|error| Cause::from(chain(&error)))?.into();
+    let identity = match raised {
+        Some(raised) => raised,
+        None => txn::init_producer_id(cluster).await.map_err(|error| Cause::from(chain(&error)))?.into(),
+    };
     let Some((partition, next)) = claim else { return Ok(identity) };
     let (written, done) = oneshot::channel();
     let claim = Claim { partition, next, mark: ProducerMark { identity, sequence: 0 }, written };

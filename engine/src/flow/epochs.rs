@@ -18,6 +18,12 @@ pub struct EpochHistory {
     starts: VecDeque<(i32, SourceOffset)>,
 }
 
+/// Whether a log parts from what was read up to `position`, the last of it in `epoch`, given the largest epoch up to that
+/// one that the log knows and where it ends there (KIP-320).
+pub fn parts(shared: EpochEnd, epoch: i32, position: SourceOffset) -> bool {
+    shared.epoch < epoch || shared.end_offset < position.0
+}
+
 impl EpochHistory {
     /// Records from `first` on were written in `epoch`.
     pub fn learn(&mut self, epoch: i32, first: SourceOffset) {

@@ -196,11 +196,14 @@ pub enum Action {
     },
     /// Find the records of the source that the target holds and that were not sent from here.
     Recount(Question, Recount),
-    /// Get a new producer identity for one partition. `claim` is to be written down before it is used: that the
+    /// Get another producer identity for one partition. `claim` is to be written down before it is used: that the
     /// partition is written under it from this source offset on.
     Renew {
         /// To be given back with the identity.
         question: Question,
+        /// The identity to take: the former one with its epoch raised, which late requests under that one do not get past.
+        /// `None` for a new one.
+        raised: Option<Identity>,
         /// `None` where a restart cannot go by it.
         claim: Option<(SourcePartition, SourceOffset)>,
     },
@@ -232,6 +235,8 @@ pub struct Recount {
     pub target: (Arc<str>, i32),
     /// The source offset where they begin.
     pub from: SourceOffset,
+    /// The leader epoch of the record before, where that is known.
+    pub epoch: Option<i32>,
     /// How many they are.
     pub records: i32,
     /// The target offset behind the last of them, where that is known: more may arrive meanwhile.

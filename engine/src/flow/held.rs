@@ -5,6 +5,7 @@
 //! watermark has reached it. All questions must meet the same leader: its epoch is compared. Knows nothing of what the
 //! records are at the source.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,11 +138,13 @@ fn last_sequence(
     let Some(producer) = producers.iter().find(|one| one.producer_id == ours.producer_id) else {
         return Described::Nothing(end);
     };
-    if producer.producer_epoch != i32::from(ours.producer_epoch) {
-        return Described::CannotTell("another producer has taken over our producer id".into(), end);
-    }
-    match producer.last_sequence {
-        sequence if sequence >= 0 => Described::LastSequence(sequence, at_rest.then_some(end)),
-        _ => Described::Nothing(end),
+    match producer.producer_epoch.cmp(&i32::from(ours.producer_epoch)) {
+        Ordering::Greater => {
+            Described::CannotTell("another producer has taken over our producer id".into(), end)
+        }
+        // Nothing since its epoch was raised.
+        Ordering::Less => Described::Nothing(end),
+        Ordering::Equal if producer.last_sequence < 0 => Described::Nothing(end),
+        Ordering::Equal => Described::LastSequence(producer.last_sequence, at_rest.then_some(end)),
     }
 }

@@ -243,7 +243,9 @@ impl Lane {
                 let former = assignment.former.clone();
                 let was_here = assignment.was_here;
                 let renews = was_here || assignment.shared_target || assignment.unclaimed;
-                self.partitions.push(Some(Partition::new(assignment, self.identity)));
+                let mut partition = Partition::new(assignment, self.identity);
+                partition.identity_is_its_own = former.is_none() && !renews;
+                self.partitions.push(Some(partition));
                 if was_here && self.is_transactional() {
                     self.go_on_with_sequence(slot, former.is_some());
                 }

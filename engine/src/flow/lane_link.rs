@@ -125,6 +125,10 @@ impl Lane {
                 broker.attempts = 0;
                 self.reset_session(node);
                 for slot in self.led_by(Side::Source, node) {
+                    // A broker that was away may have come back with less than it had.
+                    if let Some(partition) = self.partition_mut(slot) {
+                        partition.unvalidated = true;
+                    }
                     self.sync_session(slot);
                 }
             }

@@ -217,10 +217,12 @@ impl Lane {
         partition.unproven = Some(records);
         partition.target_side = TargetSide::Asking;
         let question = Question { slot, generation: partition.generation };
+        let from = partition.ledger.acknowledged_next();
         let recount = Recount {
             source: partition.source.clone(),
             target: (Arc::clone(&partition.target_topic), partition.target_partition),
-            from: partition.ledger.acknowledged_next(),
+            from,
+            epoch: partition.status.epoch_before(from),
             records,
             end,
             read_committed,
@@ -316,14 +318,14 @@ impl Lane {
             return self.abort("the target cannot tell what it holds of the transaction".into());
         }
         let Some(partition) = self.partition_mut(slot) else { return };
-        partition.identity = None;
+        let own = partition.identity.take().filter(|_| partition.identity_is_its_own);
         partition.acknowledged_at = None;
         partition.unproven = None;
         partition.target_side = TargetSide::Renewing;
         let question = Question { slot, generation: partition.generation };
         let claim = (partition.role == Role::Whole)
             .then(|| (partition.source.clone(), partition.ledger.acknowledged_next()));
-        self.actions.push(Action::Renew { question, claim });
+        self.actions.push(Action::Renew { question, raised: own.and_then(Identity::raised), claim });
         // From here on the former mark is not true any more.
         self.publish(slot, 0, 0);
     }
@@ -337,6 +339,7 @@ impl Lane {
         match result {
             Ok(identity) => {
                 partition.identity = Some(identity);
+                partition.identity_is_its_own = true;
                 partition.recovered = false;
                 partition.begin_sequences(0);
                 self.resume(slot);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use kmirror_protocol::wire::batch::Entry;
 use kmirror_protocol::wire::fetch::EpochEnd;
 
+use super::epochs;
 use super::event::{Action, Cause, Found, Question, Side, Slot};
 use super::lane::Lane;
 use super::partition::{Doubt, NodeId, OtherReplica, Partition, SourceSide, TargetSide};
@@ -132,7 +133,7 @@ impl Lane {
         let Some(partition) = validating else { return };
         let position = partition.fetch_offset;
         match result {
-            Ok(Some(end)) if end.epoch < epoch || end.end_offset < position.0 => {
+            Ok(Some(end)) if epochs::parts(end, epoch, position) => {
                 partition.source_side = SourceSide::Fetching;
                 self.diverged(slot, end, position);
             }

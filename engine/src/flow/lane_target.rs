@@ -149,7 +149,7 @@ impl Lane {
 
     fn clear_ready(&mut self, slot: Slot) {
         if let Some(partition) = self.partition_mut(slot) {
-            partition.in_ready = false;
+            partition.ready_on = None;
         }
     }
 
@@ -205,11 +205,12 @@ impl Lane {
             return self.set_aside(slot);
         }
         let Some(node) = partition.target_leader else { return };
-        if partition.in_ready || partition.front().is_none() || !self.may_send(slot) {
+        if partition.ready_on == Some(node) || partition.front().is_none() || !self.may_send(slot) {
             return;
         }
-        if let Some(partition) = self.partition_mut(slot) {
-            partition.in_ready = true;
+        let before = self.partition_mut(slot).and_then(|partition| partition.ready_on.replace(node));
+        if let Some(broker) = before.and_then(|before| self.targets.get_mut(&before)) {
+            broker.ready.retain(|one| *one != slot);
         }
         self.targets.entry(node).or_default().ready.push_back(slot);
     }
@@ -297,7 +298,6 @@ impl Lane {
             self.answered(one.slot);
         }
         for slot in self.led_by(Side::Target, node) {
-            self.clear_ready(slot);
             self.target_failed(slot, Arc::clone(cause), false);
         }
         // Some may have got another leader since they were put into this one's queue.

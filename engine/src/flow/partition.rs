@@ -171,6 +171,8 @@ pub(crate) struct Partition {
     pub(crate) target_side: TargetSide,
     pub(crate) identity: Option<Identity>,
     pub(crate) next_sequence: i32,
+    /// On its target partition nobody else uses this producer id, nor ever has: its epoch may be raised.
+    pub(crate) identity_is_its_own: bool,
     /// What the target holds is to be found out before anything is sent: a former writer, or another one, may have put
     /// so many records there (as far as is known) that the ledger has not seen leave.
     pub(crate) unproven: Option<i32>,
@@ -190,7 +192,8 @@ pub(crate) struct Partition {
     pub(crate) target_attempts: u32,
     /// Why it is draining, and whether a person has to mend it.
     pub(crate) drained_cause: Option<(Cause, bool)>,
-    pub(crate) in_ready: bool,
+    /// The target broker in whose queue of ready partitions it stands: at most one, and once.
+    pub(crate) ready_on: Option<NodeId>,
 
     /// Grows whenever buffers are dropped: an answer or timer from before is stale.
     pub(crate) generation: u32,
@@ -230,6 +233,7 @@ impl Partition {
             sending_to: None,
             target_side: TargetSide::Sending,
             identity: Some(mark.identity),
+            identity_is_its_own: false,
             next_sequence: mark.sequence,
             unproven: None,
             recovered: false,
@@ -241,7 +245,7 @@ impl Partition {
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,
-            in_ready: false,
+            ready_on: None,
             generation: 0,
             stopped: false,
         }

@@ -52,13 +52,13 @@ fn learn(epochs: &mut EpochHistory, entries: &[Entry]) {
     }
 }
 
-/// Counts by headers; `None` when offsets are missing.
+/// Counts by headers; `None` when offsets are missing, or the leader epoch changes.
 async fn count(
     reader: &mut PartitionReader,
     asked: &Recount,
     epochs: &mut EpochHistory,
 ) -> Result<Option<Landed>, ClientError> {
-    let mut count = Count::new(asked.from, asked.records);
+    let mut count = Count::new(asked.from, asked.records, asked.epoch);
     loop {
         let entries = reader.read().await?;
         if reader.gaps || entries.is_empty() {

@@ -28,6 +28,8 @@ pub(crate) struct Transaction {
     first: i64,
     /// Where it ended, and whether it committed.
     end: Option<(i64, bool)>,
+    /// What its coordinator decided. That stands, even if the marker is cut off.
+    decided: Option<bool>,
 }
 
 impl Transaction {
@@ -74,7 +76,12 @@ impl Log {
             let next = self.transactions.len();
             let transaction = *self.open.entry(producer).or_insert(next);
             if transaction == next {
-                self.transactions.push(Transaction { producer, first: wanted.base_offset, end: None });
+                self.transactions.push(Transaction {
+                    producer,
+                    first: wanted.base_offset,
+                    end: None,
+                    decided: None,
+                });
             }
             transaction
         });
@@ -149,6 +156,12 @@ impl Log {
                 self.open.insert(one.producer, number);
             }
         }
+    }
+
+    /// How the open transaction of a producer is to end, by default as proposed; `None` if there is none.
+    pub(crate) fn decide(&mut self, producer: i64, proposed: bool) -> Option<bool> {
+        let number = *self.open.get(&producer)?;
+        Some(*self.transactions[number].decided.get_or_insert(proposed))
     }
 
     /// The open transaction of a producer ended with a marker.

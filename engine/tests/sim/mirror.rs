@@ -38,7 +38,7 @@ pub(crate) enum Inquiry {
     EpochEnd(Slot, SourcePartition, i32),
     Describe { question: Question, partition: i32, identity: Identity },
     Recount(Question, Recount),
-    Renew { question: Question, claim: Option<(SourcePartition, SourceOffset)> },
+    Renew { question: Question, raised: Option<Identity>, claim: Option<(SourcePartition, SourceOffset)> },
     Refresh(Side),
 }
 
@@ -223,7 +223,9 @@ impl World {
             Action::Recount(question, recount) => {
                 self.inquire(life, Inquiry::Recount(question, recount));
             }
-            Action::Renew { question, claim } => self.inquire(life, Inquiry::Renew { question, claim }),
+            Action::Renew { question, raised, claim } => {
+                self.inquire(life, Inquiry::Renew { question, raised, claim });
+            }
             Action::Refresh(side) => self.inquire(life, Inquiry::Refresh(side)),
             Action::Rediscover | Action::GrowMemory => {}
             Action::Note(partition, note) => {
@@ -278,8 +280,8 @@ impl World {
                 self.count("recounts");
                 Event::Recounted(question, Ok(self.recount(&recount)))
             }
-            Inquiry::Renew { question, claim } => {
-                let identity = self.new_identity().filter(|_| !fails);
+            Inquiry::Renew { question, raised, claim } => {
+                let identity = raised.or_else(|| self.new_identity()).filter(|_| !fails);
                 if let Some((identity, (partition, next))) = identity.zip(claim) {
                     return self.claim(life, question, (partition.partition, next), identity);
                 }
@@ -340,15 +342,16 @@ impl World {
         assert_eq!(answer.error_code, 0, "the leader was asked");
         let found = answer.active_producers.iter().find(|one| one.producer_id.0 == ours.producer_id);
         match found {
-            Some(one) if one.producer_epoch != i32::from(ours.producer_epoch) => {
+            Some(one) if one.producer_epoch > i32::from(ours.producer_epoch) => {
                 Described::CannotTell("another producer has taken over our producer id".into(), end)
             }
+            Some(one) if one.producer_epoch < i32::from(ours.producer_epoch) => Described::Nothing(end),
             Some(one) if one.last_sequence >= 0 => Described::LastSequence(one.last_sequence, Some(end)),
             _ => Described::Nothing(end),
         }
     }
 
-    fn epoch_end(&self, partition: i32, epoch: i32) -> Option<EpochEnd> {
+    pub(crate) fn epoch_end(&self, partition: i32, epoch: i32) -> Option<EpochEnd> {
         let asked = OffsetForLeaderPartition::default()
             .with_partition(partition)
             .with_current_leader_epoch(-1)

@@ -8,7 +8,7 @@ use kmirror_protocol::client::NodeId;
 use kmirror_sandbox::Still;
 
 use crate::log::Wanted;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, leader};
 use crate::world::{SOURCE_TOPIC, TARGET_TOPIC, What, World};
 
 /// Producers of transactions at the source.
@@ -81,7 +81,7 @@ impl World {
     }
 
     fn end_transaction(&mut self, partition: i32, producer: i64, commits: bool) {
-        if self.log(partition).open.contains_key(&producer) {
+        if let Some(commits) = self.log(partition).decide(producer, commits) {
             let identity = (producer, 0);
             let marker = self.source.end_transaction(SOURCE_TOPIC, partition, identity, commits).unwrap();
             self.log(partition).ended(producer, marker, commits);
@@ -137,6 +137,10 @@ impl World {
     fn stop_broker(&mut self, side: Side, broker: i32) {
         self.count("broker stops");
         self.cluster(side).0.stop_broker(broker);
+        self.break_connections(side, broker);
+    }
+
+    fn break_connections(&mut self, side: Side, broker: i32) {
         let to_it = |one: &crate::wire::Connection| one.side == side && one.node.0 == broker && !one.closed;
         let broken: Vec<u64> =
             self.connections.iter().filter(|(_, one)| to_it(one)).map(|(id, _)| *id).collect();
@@ -168,8 +172,13 @@ impl World {
         let start = source.start_offset(SOURCE_TOPIC, partition).unwrap();
         let at = (end - self.dice.between(1, 60).cast_signed()).max(start);
         let broker = self.any_broker();
+        let before = leader(&self.source, SOURCE_TOPIC, partition);
         let end = self.source.direct().truncate(SOURCE_TOPIC, partition, at).unwrap();
         let _ = self.source.direct().move_leader(SOURCE_TOPIC, partition, broker);
+        // A broker that leads again with less than before was away meanwhile.
+        if before == Some(broker) {
+            self.break_connections(Side::Source, broker);
+        }
         self.log(partition).cut_off(end);
         self.count("source logs cut off");
         self.say(|| format!("partition {partition} of the source was cut off at {end}"));

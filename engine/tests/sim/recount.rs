@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kmirror_engine::flow::count::{Alignment, Count};
-use kmirror_engine::flow::epochs::EpochHistory;
+use kmirror_engine::flow::epochs::{self, EpochHistory};
 use kmirror_engine::flow::event::{Found, Recount};
 use kmirror_engine::ids::SourceOffset;
 use kmirror_engine::offsets::stretch::Landed;
@@ -16,13 +16,18 @@ const LEFT_OUT_MAX: usize = 10_000;
 
 impl World {
     pub(crate) fn recount(&mut self, asked: &Recount) -> Option<Found> {
+        let end = asked.epoch.and_then(|epoch| Some((epoch, self.epoch_end(asked.source.partition, epoch)?)));
+        if end.is_some_and(|(epoch, end)| end.epoch >= 0 && epochs::parts(end, epoch, asked.from)) {
+            return None;
+        }
         let earliest = self.source.direct().start_offset(SOURCE_TOPIC, asked.source.partition).unwrap();
         let first = earliest.max(asked.from.0);
         let (entries, gaps) = self.entries_that_count(asked, first);
         if first == asked.from.0 && !asked.by_content && !gaps {
-            let mut count = Count::new(asked.from, asked.records);
-            if entries.iter().any(|entry| count.take(entry)) {
-                return found(count.landed()?, &entries);
+            let mut count = Count::new(asked.from, asked.records, asked.epoch);
+            entries.iter().any(|entry| count.take(entry));
+            if let Some(landed) = count.landed() {
+                return found(landed, &entries);
             }
         }
         found(self.compare(asked, &entries, first)?, &entries)
