@@ -260,6 +260,33 @@ async fn every_version_of_produce_and_fetch_is_understood() {
     assert_eq!(pool.available(), pool.budget());
 }
 
+/// What makes late requests of a connection that is gone harmless: once a partition has a batch under the next epoch of a
+/// producer id, it takes nothing under the former one, though the sequence would be the right one.
+#[tokio::test]
+#[ignore = "needs a real Kafka"]
+async fn a_raised_epoch_refuses_what_comes_late_under_the_former() {
+    let cluster = cluster(None);
+    let (name, metadata) = fresh_topic(&cluster, "raised").await;
+    let topic = metadata.topics[&name].key();
+    let leader = metadata.leader(&name, 0).unwrap();
+    let connection = cluster.connection(leader, Purpose::Produce(0)).await.unwrap();
+    let version = connection.version_for(ApiKey::Produce).unwrap();
+    let producer = init_producer_id(&cluster).await.unwrap();
+    let stamp = |producer_epoch, base_sequence| Stamp {
+        producer_id: producer.id,
+        producer_epoch,
+        base_sequence,
+        transactional: false,
+    };
+    let next = producer.epoch + 1;
+    for (stamp, at) in [(stamp(producer.epoch, 0), 0), (stamp(next, 0), 2)] {
+        assert_eq!(produce_batch(&connection, version, &topic, stamp).await, (ErrorCode::None, at));
+    }
+    let late = produce_batch(&connection, version, &topic, stamp(producer.epoch, 2)).await;
+    assert_eq!(late.0, ErrorCode::InvalidProducerEpoch);
+    assert_eq!(produce_batch(&connection, version, &topic, stamp(next, 2)).await, (ErrorCode::None, 4));
+}
+
 /// Reads partition 0 in small steps, with what the version has of sessions and ids.
 async fn fetch_all(connection: &Connection, version: i16, topic: &TopicKey, end: i64) {
     let mut session = FetchSession::new();

@@ -60,6 +60,11 @@ impl Count {
         self.counted == self.wanted
     }
 
+    /// Whether all is of one leader epoch; a log that has others may have been cut off.
+    pub fn is_proof(&self) -> bool {
+        self.is_proof
+    }
+
     /// The records that were counted, if they are all that were wanted, and all of one leader epoch.
     pub fn landed(self) -> Option<Landed> {
         let runs = self.runs.filter(|_| self.is_proof && self.counted == self.wanted)?;
@@ -109,6 +114,11 @@ impl Alignment {
             self.next = SourceOffset(print.offset.saturating_add(1));
         }
         self.at == self.records
+    }
+
+    /// Records of the target behind the one found last.
+    pub fn missing(&self) -> i32 {
+        self.records - self.at
     }
 
     /// The records that were found; none if no record of the target is at the source.

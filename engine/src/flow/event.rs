@@ -256,6 +256,8 @@ pub struct Found {
     pub landed: Landed,
     /// The epochs of the source's log there: they were read, though not on the way to the target.
     pub epochs: EpochHistory,
+    /// So many records of the target behind them were cut off at the source.
+    pub cut_off: i32,
 }
 
 /// Where re-encoding begins: records before are left out.

@@ -163,10 +163,7 @@ impl Lane {
             Event::EpochEnd(slot, epoch, result) => self.validated(slot, epoch, result),
             Event::SetAside(question, result) => self.was_set_aside(question, result),
             Event::Described(question, described) => self.described(question, described),
-            Event::Recounted(question, result) => {
-                let result = result.map(|found| found.map(|found| self.learn_found(question, found)));
-                self.recounted(question, result);
-            }
+            Event::Recounted(question, result) => self.recounted(question, result),
             Event::Renewed(question, result) => self.renewed(question, result),
             Event::Limits(limits) => self.limit(limits),
             Event::Joined(slots, result) => self.joined(slots, result),

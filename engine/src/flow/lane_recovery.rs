@@ -18,15 +18,15 @@ use std::sync::Arc;
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::wire::error::ErrorCode;
 
-use super::event::{Action, Cause, Described, Note, Question, Recount, Side, Slot, explain_code};
+use super::event::{Action, Cause, Described, Found, Note, Question, Recount, Side, Slot, explain_code};
 use super::lane::Lane;
 use super::lane_target::Sent;
 use super::ledger::Resume;
 use super::partition::{Partition, Role, TargetSide};
+use super::position::Loss;
 use super::whole::Whole;
 use crate::ids::{Identity, SourceOffset, TargetOffset};
 use crate::offsets::map::Translation;
-use crate::offsets::stretch::Landed;
 
 impl Lane {
     /// The target refused a batch.
@@ -232,21 +232,32 @@ impl Lane {
         self.actions.push(Action::Recount(question, recount));
     }
 
-    pub(crate) fn recounted(&mut self, question: Question, result: Result<Option<Landed>, Cause>) {
+    pub(crate) fn recounted(&mut self, question: Question, result: Result<Option<Found>, Cause>) {
         let slot = question.slot;
         let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
             return;
         };
         let records = i64::from(partition.unproven.unwrap_or(0));
         match result {
-            Ok(Some(landed)) => {
-                partition.ledger.take_in(landed);
-                partition.next_sequence = partition.ledger.acknowledged_sequence();
-                self.is_proved(slot);
-            }
+            Ok(Some(found)) => self.take_in(slot, found),
             Ok(None) => self.cannot_prove(slot, records),
             Err(cause) => self.hold_target(slot, cause, false),
         }
+    }
+
+    /// What a former writer sent was read again. Its epochs are known as if it had been fetched, or the next fetch would
+    /// carry the epoch of the last progress, and look as if the log had been cut off where that ends.
+    fn take_in(&mut self, slot: Slot, Found { landed, epochs, cut_off }: Found) {
+        let from = landed.next;
+        let loss = Loss::Truncated { from, to: SourceOffset(from.0 + i64::from(cut_off)) };
+        if cut_off > 0 && !self.report_loss(slot, loss) {
+            return;
+        }
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.status.epochs().learn_all(&epochs, from);
+        partition.ledger.take_in(landed);
+        partition.next_sequence = partition.ledger.acknowledged_sequence();
+        self.is_proved(slot);
     }
 
     fn is_proved(&mut self, slot: Slot) {

@@ -11,12 +11,11 @@ use kmirror_protocol::wire::batch::Entry;
 use kmirror_protocol::wire::fetch::EpochEnd;
 
 use super::epochs;
-use super::event::{Action, Cause, Found, Question, Side, Slot};
+use super::event::{Action, Cause, Side, Slot};
 use super::lane::Lane;
 use super::partition::{Doubt, NodeId, OtherReplica, Partition, SourceSide, TargetSide};
 use super::position::Loss;
 use crate::ids::SourceOffset;
-use crate::offsets::stretch::Landed;
 
 /// The first version of Fetch that carries the last fetched epoch.
 const FIRST_WITH_LAST_EPOCH: i16 = 12;
@@ -51,16 +50,6 @@ impl Partition {
 }
 
 impl Lane {
-    /// What a former writer sent was read again: its epochs are known as if it had been fetched, or the next fetch would
-    /// carry the epoch of the last progress, and look as if the log had been cut off where that ends.
-    pub(crate) fn learn_found(&mut self, question: Question, found: Found) -> Landed {
-        let Found { landed, epochs } = found;
-        if let Some(partition) = self.asked(question) {
-            partition.status.epochs().learn_all(&epochs, landed.next);
-        }
-        landed
-    }
-
     /// Reads a partition from this replica from now on.
     pub(crate) fn read_from(&mut self, slot: Slot, node: NodeId) {
         let until = self.now + READ_REPLICA_FOR;

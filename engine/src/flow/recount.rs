@@ -9,7 +9,6 @@ use super::count::{Alignment, Count};
 use super::epochs::EpochHistory;
 use super::event::{Found, Recount};
 use crate::ids::{SourceOffset, TargetOffset};
-use crate::offsets::stretch::Landed;
 use crate::print::{Print, Printer};
 use crate::read::PartitionReader;
 
@@ -33,15 +32,19 @@ pub(crate) async fn recount(
     let first = reader.earliest().await?.max(asked.from.0);
     reader.end = reader.latest().await?;
     let mut epochs = EpochHistory::default();
+    let mut is_of_one_epoch = true;
     if first == asked.from.0 && !asked.by_content {
         reader.next = first;
-        if let Some(landed) = count(&mut reader, asked, &mut epochs).await? {
-            return Ok(Some(Found { landed, epochs }));
+        let count = count(&mut reader, asked, &mut epochs).await?;
+        is_of_one_epoch = count.is_proof();
+        if let Some(landed) = count.landed().filter(|_| !reader.gaps) {
+            return Ok(Some(Found { landed, epochs, cut_off: 0 }));
         }
     }
     reader.next = first;
-    let landed = compare(&mut reader, target, asked, &mut epochs).await?;
-    Ok(landed.map(|landed| Found { landed, epochs }))
+    let Some(alignment) = compare(&mut reader, target, asked, &mut epochs).await? else { return Ok(None) };
+    let cut_off = if is_of_one_epoch { 0 } else { alignment.missing() };
+    Ok(alignment.landed().map(|landed| Found { landed, epochs, cut_off }))
 }
 
 fn learn(epochs: &mut EpochHistory, entries: &[Entry]) {
@@ -52,21 +55,18 @@ fn learn(epochs: &mut EpochHistory, entries: &[Entry]) {
     }
 }
 
-/// Counts by headers; `None` when offsets are missing, or the leader epoch changes.
+/// Counts by headers, until offsets are missing.
 async fn count(
     reader: &mut PartitionReader,
     asked: &Recount,
     epochs: &mut EpochHistory,
-) -> Result<Option<Landed>, ClientError> {
+) -> Result<Count, ClientError> {
     let mut count = Count::new(asked.from, asked.records, asked.epoch);
     loop {
         let entries = reader.read().await?;
-        if reader.gaps || entries.is_empty() {
-            return Ok(None);
-        }
         learn(epochs, &entries);
-        if entries.iter().any(|entry| count.take(entry)) {
-            return Ok(count.landed());
+        if reader.gaps || entries.is_empty() || entries.iter().any(|entry| count.take(entry)) {
+            return Ok(count);
         }
     }
 }
@@ -77,7 +77,7 @@ async fn compare(
     target: &Cluster,
     asked: &Recount,
     epochs: &mut EpochHistory,
-) -> Result<Option<Landed>, ClientError> {
+) -> Result<Option<Alignment>, ClientError> {
     let Some(end) = asked.end.filter(|_| asked.records <= COMPARED_MAX) else { return Ok(None) };
     let mut printer = Printer::default();
     let held = held(&mut printer, target, asked, end).await?;
@@ -105,7 +105,7 @@ async fn compare(
             break;
         }
     }
-    Ok(alignment.landed())
+    Ok(Some(alignment))
 }
 
 /// The last records of the target partition before `end`.

@@ -22,15 +22,19 @@ impl World {
         }
         let earliest = self.source.direct().start_offset(SOURCE_TOPIC, asked.source.partition).unwrap();
         let first = earliest.max(asked.from.0);
+        let mut is_of_one_epoch = true;
         let (entries, gaps) = self.entries_that_count(asked, first);
         if first == asked.from.0 && !asked.by_content && !gaps {
             let mut count = Count::new(asked.from, asked.records, asked.epoch);
             entries.iter().any(|entry| count.take(entry));
+            is_of_one_epoch = count.is_proof();
             if let Some(landed) = count.landed() {
-                return found(landed, &entries);
+                return Some(found(landed, &entries, 0));
             }
         }
-        found(self.compare(asked, &entries, first)?, &entries)
+        let alignment = self.compare(asked, &entries, first)?;
+        let cut_off = if is_of_one_epoch { 0 } else { alignment.missing() };
+        alignment.landed().map(|landed| found(landed, &entries, cut_off))
     }
 
     /// What a reader gets from the source, and whether offsets are missing.
@@ -58,7 +62,7 @@ impl World {
         (entries, gaps)
     }
 
-    fn compare(&mut self, asked: &Recount, entries: &[Entry], first: i64) -> Option<Landed> {
+    fn compare(&mut self, asked: &Recount, entries: &[Entry], first: i64) -> Option<Alignment> {
         let partition = asked.target.1;
         let end = asked.end?.0;
         let from = (end - i64::from(asked.records)).max(0);
@@ -70,7 +74,7 @@ impl World {
         let mut alignment = Alignment::new(asked.from, &held, asked.timestamps);
         let prints = self.prints(entries, first, i64::MAX);
         let _ = prints.iter().take(held.len() + LEFT_OUT_MAX).any(|print| alignment.take(print));
-        alignment.landed()
+        Some(alignment)
     }
 
     fn prints(&mut self, entries: &[Entry], from: i64, to: i64) -> Vec<Print> {
@@ -82,13 +86,13 @@ impl World {
     }
 }
 
-fn found(landed: Landed, entries: &[Entry]) -> Option<Found> {
+fn found(landed: Landed, entries: &[Entry], cut_off: i32) -> Found {
     let mut epochs = EpochHistory::default();
     for entry in entries {
         let Entry::Batch(batch) = entry else { panic!("all are batches") };
         epochs.learn(batch.header.partition_leader_epoch, SourceOffset(batch.header.base_offset));
     }
-    Some(Found { landed, epochs })
+    Found { landed, epochs, cut_off }
 }
 
 fn parse(bytes: Bytes) -> Vec<Entry> {

@@ -47,15 +47,19 @@ fn an_unclean_election_is_noticed_and_its_range_told() {
     // Of this one, only what it wrote down knows what it read.
     let away = flow("away");
     let before = kmirror::start_run(&away, &[]).unwrap();
+    // And of this one, what it wrote down knows nothing of what it sent.
+    let killed = flow("killed").with("offset.flush.interval.ms", "3600000");
+    let doomed = kmirror::start_run(&killed, &[]).unwrap();
     let (leader, follower) = leader_and_follower(&source);
     produce(&source, "both", 500);
     wait_for(&mirror, target(), "onward.history", 500);
     source.stop_broker(follower).unwrap();
     produce(&source, "lost", 300);
-    for (process, alias) in [(&mirror, "onward"), (&strict, "strict"), (&before, "away")] {
+    for (process, alias) in [(&mirror, "onward"), (&strict, "strict"), (&before, "away"), (&doomed, "killed")] {
         wait_for(process, target(), &format!("{alias}.history"), 800);
     }
     stop(&before);
+    doomed.kill().unwrap();
     source.kill_broker(leader).unwrap();
     source.start_broker(follower).unwrap();
     eventually("the follower to lead", || self::leader(&source) == follower);
@@ -67,8 +71,11 @@ fn an_unclean_election_is_noticed_and_its_range_told() {
     strict.wait_until("it stopped the partition", SOON, || strict.stderr().contains("stopped: ")).unwrap();
     assert!(strict.stderr().contains(told), "{}", strict.tail(20));
     assert_eq!(oracle::offsets_held(&target().bootstrap(), "strict.history").unwrap(), 800);
-    let after = kmirror::start_run(&away, &[]).unwrap();
-    wait_for(&after, target(), "away.history", 1200);
-    assert!(after.stderr().contains(told), "{}", after.tail(20));
-    [&mirror, &strict, &after].into_iter().for_each(stop);
+    let [after, recounted] = [("away", away), ("killed", killed)].map(|(alias, properties)| {
+        let after = kmirror::start_run(&properties, &[]).unwrap();
+        wait_for(&after, target(), &format!("{alias}.history"), 1200);
+        assert!(after.stderr().contains(told), "{}", after.tail(20));
+        after
+    });
+    [&mirror, &strict, &after, &recounted].into_iter().for_each(stop);
 }
