@@ -2,8 +2,8 @@
 //!
 //! Events go in through [`Lane::apply`], actions come out through [`Lane::take_actions`]; in between everything is
 //! synchronous. The lane reads no socket, no clock and no log: `flow::drive` gives it the time and does what it
-//! asks. Connections are in `lane_link`, fetching in `lane_source`, producing in `lane_target`, what happens after a failed
-//! send in `lane_recovery`.
+//! asks. Connections are in `lane_link`, fetching in `lane_session` and `lane_source`, producing in `lane_target`, what
+//! happens after a failed send in `lane_recovery`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -14,7 +14,7 @@ use kmirror_protocol::client::Metadata;
 
 use super::event::{Action, Cause, Event, Note, Question, Side, Slot};
 use super::lane_link::side_of;
-use super::lane_source::SourceBroker;
+use super::lane_session::SourceBroker;
 use super::lane_target::TargetBroker;
 use super::lane_transaction::{LaneTransaction, TransactionOptions};
 use super::limits::Limits;

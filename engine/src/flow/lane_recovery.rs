@@ -200,11 +200,7 @@ impl Lane {
         match i32::try_from(more) {
             Ok(0) => self.is_proved(slot),
             Ok(records) if records > 0 && proved => self.recount(slot, records, Some(end), true),
-            _ if more < 0 => {
-                let source = partition.source.clone();
-                self.actions.push(Action::Note(source, Note::TargetLost(-more)));
-                self.renew(slot);
-            }
+            _ if more < 0 => self.target_lost(slot, -more, Some(end)),
             _ => self.cannot_prove(slot, more),
         }
     }
@@ -284,7 +280,6 @@ impl Lane {
     fn resume_by(&mut self, slot: Slot, resume: Resume, end: Option<TargetOffset>) {
         let (is_transactional, is_of_a_former) = (self.is_transactional(), self.is_of_a_former(slot));
         let Some(partition) = self.partition_mut(slot) else { return };
-        let source = partition.source.clone();
         match resume {
             Resume::Exactly { sequence, .. } => {
                 partition.next_sequence = sequence;
@@ -297,16 +292,28 @@ impl Lane {
             Resume::Uncertain { duplicates, .. } => {
                 // What an aborted transaction holds nobody reads.
                 if duplicates > 0 && (!is_transactional || is_of_a_former) {
-                    self.status.counters.add_possible_duplicates(duplicates.unsigned_abs());
-                    self.actions.push(Action::Note(source, Note::PossibleDuplicates(duplicates)));
+                    self.possible_duplicates(slot, duplicates);
                 }
                 self.renew(slot);
             }
-            Resume::TargetLost { records, .. } => {
-                self.actions.push(Action::Note(source, Note::TargetLost(records)));
-                self.renew(slot);
-            }
+            Resume::TargetLost { records, .. } => self.target_lost(slot, records, end),
         }
+    }
+
+    /// The target's log was cut off, and ends at `end`. With the records it has lost track of their producer, so that a late
+    /// request may be appended now; what comes before the next batch is told then.
+    fn target_lost(&mut self, slot: Slot, records: i64, end: Option<TargetOffset>) {
+        let Some(partition) = self.partition_mut(slot) else { return };
+        partition.lost_to = end;
+        let source = partition.source.clone();
+        self.actions.push(Action::Note(source, Note::TargetLost(records)));
+        self.renew(slot);
+    }
+
+    pub(crate) fn possible_duplicates(&mut self, slot: Slot, records: i64) {
+        let Some(source) = self.partition(slot).map(|partition| partition.source.clone()) else { return };
+        self.status.counters.add_possible_duplicates(records.unsigned_abs());
+        self.actions.push(Action::Note(source, Note::PossibleDuplicates(records)));
     }
 
     /// What a former writer wrote is accounted for, and in transactions nobody goes on under another identity.

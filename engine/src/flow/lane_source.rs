@@ -1,23 +1,18 @@
-//! The lane's half that fetches: one incremental fetch session (KIP-227) per source broker, one request at a time.
+//! What the lane does with what it fetched: answers, lost and damaged records, and the way into a partition's queue. The
+//! requests are made in `lane_session`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use kmirror_protocol::client::retry::{self, Action as Remedy};
 use kmirror_protocol::wire::batch::{Entries, Entry};
 use kmirror_protocol::wire::error::ErrorCode;
-use kmirror_protocol::wire::fetch::{
-    FetchParams, FetchPosition, FetchSession, FetchedPartition, IsolationLevel::ReadCommitted,
-    IsolationLevel::ReadUncommitted, TopicKey,
-};
+use kmirror_protocol::wire::fetch::FetchedPartition;
 use kmirror_protocol::wire::record::RecordError;
 use kmirror_protocol::wire::reencode::Encoded;
-use uuid::Uuid;
 
-use super::distance::Distance;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
-use super::lane::{Lane, LaneOptions};
+use super::lane::Lane;
 use super::lane_link::Link;
 use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
@@ -25,180 +20,7 @@ use super::rewrite::{DropReason, Planner, Step};
 use crate::error::chain;
 use crate::ids::SourceOffset;
 
-/// A broker that records are fetched from.
-#[derive(Debug, Default)]
-pub(crate) struct SourceBroker {
-    pub(crate) link: Link,
-    pub(crate) attempts: u32,
-    session: FetchSession,
-    /// Partitions in the session.
-    members: usize,
-    /// Partitions left out because enough of them is buffered.
-    held_back: usize,
-    /// The version of the last request.
-    version: i16,
-    /// How many requests were sent; the last one is unanswered while `asking`.
-    requests: u64,
-    asking: bool,
-    /// Bytes of the flow's limit that are reserved for the answer.
-    reserved: u64,
-    distance: Distance,
-}
-
-impl SourceBroker {
-    fn may_be_asked(&self) -> bool {
-        self.link.version().is_some() && !self.asking && self.members > 0
-    }
-
-    fn fetch_bytes(&self, options: &LaneOptions) -> usize {
-        self.distance.fetch_bytes(options.fetch_max_bytes, options.far_fetch_max_bytes)
-    }
-
-    /// How many bytes of one partition a fetch may bring.
-    fn partition_bytes(&self, options: &LaneOptions) -> usize {
-        if !self.distance.is_far() {
-            return options.fetch_max_partition_bytes;
-        }
-        // Each gets its share: with one that took all, the others would have nothing to send.
-        (self.fetch_bytes(options) / self.members.max(1)).max(options.fetch_max_partition_bytes)
-    }
-}
-
-/// How long a fetch may wait at the broker while partitions are left out of it: they should not have to wait
-/// for the others' silence once there is room for them.
-const WAIT_WHILE_HELD_BACK: Duration = Duration::from_millis(10);
-/// A partition with this many fetches' worth of data buffered is not fetched.
-const BUFFERED_FETCHES_MAX: usize = 2;
-/// Fetches are not worth sending for less memory than this.
-const CREDIT_MIN_BYTES: usize = 256 << 10;
-
 impl Lane {
-    pub(crate) fn pump_sources(&mut self) {
-        if self.draining {
-            return;
-        }
-        let mut sharers = self.sources.values().filter(|broker| broker.may_be_asked()).count();
-        if sharers == 0 {
-            return;
-        }
-        if let Some(wait) = self.limits.flow_waits(self.now) {
-            return self.set_limits_timer(wait);
-        }
-        let longest_wait = self.longest_wait();
-        let mut credit = self.credit;
-        let options = &self.options;
-        let mut starved = false;
-        for (node, broker) in self.sources.iter_mut().filter(|(_, broker)| broker.may_be_asked()) {
-            let Some(negotiated) = broker.link.version() else { continue };
-            if credit < options.fetch_max_bytes.min(CREDIT_MIN_BYTES) {
-                starved = true;
-                continue;
-            }
-            let most = broker.fetch_bytes(options);
-            if most > options.memory_bytes / 2 && !std::mem::replace(&mut self.has_grown, true) {
-                self.actions.push(Action::GrowMemory);
-            }
-            // Not the last of it: room for an answer is rounded up, and one that has to wait for memory waits long.
-            let wanted = most.min(credit - credit / 8);
-            let (bytes, reserved) = self.limits.reserve(wanted, sharers, self.now);
-            sharers -= 1;
-            broker.reserved = reserved;
-            credit -= bytes;
-            let due = bytes.min(broker.members.saturating_mul(options.fetch_max_partition_bytes));
-            broker.distance.asked(self.now, due);
-            let wait = if broker.held_back > 0 { WAIT_WHILE_HELD_BACK } else { longest_wait };
-            broker.version = broker.session.version(negotiated);
-            let built = broker.session.build(
-                broker.version,
-                &FetchParams {
-                    max_wait_ms: clamp_i32(wait.as_millis()),
-                    min_bytes: options.fetch_min_bytes,
-                    max_bytes: clamp_i32(bytes as u128),
-                    isolation_level: if options.read_committed { ReadCommitted } else { ReadUncommitted },
-                    rack: Arc::clone(&options.rack),
-                },
-            );
-            // It can fail only for a topic name that no broker takes: nothing to ask for then.
-            let Ok(body) = built else { continue };
-            broker.asking = true;
-            broker.requests += 1;
-            let (side, node, version) = (Side::Source, *node, broker.version);
-            self.actions.push(Action::Send { side, node, version, body: vec![body] });
-        }
-        if starved {
-            self.set_memory_timer();
-        }
-    }
-
-    /// Brings a partition's place in the fetch sessions in line with what it wants.
-    pub(crate) fn sync_session(&mut self, slot: Slot) {
-        let slot = self.reader_of(slot);
-        self.validate(slot);
-        let dealt = self.dealt_out(slot);
-        let draining = self.draining;
-        let Some(partition) = self.partitions.get_mut(slot.0).and_then(Option::as_mut) else { return };
-        let now = self.now;
-        let broker = partition.source_home(now).and_then(|node| self.sources.get(&node));
-        let max_bytes = broker
-            .map_or(self.options.fetch_max_partition_bytes, |broker| broker.partition_bytes(&self.options));
-        // What is on its way still counts; then the topic waits.
-        let on_its_way =
-            partition.session_on.and_then(|node| self.sources.get(&node)).is_some_and(|one| one.asking);
-        let limited = !on_its_way && self.limits.waits(&partition.source.topic);
-        let wants = partition.wants_data() && dealt.ready && !draining && !limited;
-        let full = partition.buffered + dealt.buffered >= BUFFERED_FETCHES_MAX * max_bytes;
-        let home = partition.source_home(now).filter(|_| wants && !full);
-        let key = TopicKey {
-            name: Arc::clone(&partition.source.topic),
-            id: partition.topic_id.unwrap_or(Uuid::nil()),
-        };
-        let index = partition.source.partition;
-        if let Some(node) = partition.session_on.filter(|node| Some(*node) != home) {
-            let broker = self.sources.entry(node).or_default();
-            broker.session.remove(&key, index);
-            broker.members -= 1;
-            partition.session_on = None;
-            partition.requested = None;
-        }
-        let held_on = partition.source_home(now).filter(|_| wants && full);
-        if partition.held_on != held_on {
-            if let Some(node) = partition.held_on {
-                self.sources.entry(node).or_default().held_back -= 1;
-            }
-            if let Some(node) = held_on {
-                self.sources.entry(node).or_default().held_back += 1;
-            }
-            partition.held_on = held_on;
-        }
-        let Some(node) = home else { return };
-        let broker = self.sources.entry(node).or_default();
-        if partition.session_on.is_none() {
-            broker.members += 1;
-            partition.session_on = Some(node);
-        }
-        if partition.requested.is_none_or(|(offset, _)| offset != partition.fetch_offset) {
-            partition.requested = Some((partition.fetch_offset, broker.requests + 1));
-            let position = FetchPosition {
-                fetch_offset: partition.fetch_offset.0,
-                current_leader_epoch: partition.source_leader_epoch,
-                last_fetched_epoch: partition.status.epoch_before(partition.fetch_offset).unwrap_or(-1),
-                log_start_offset: -1,
-                max_bytes: clamp_i32(max_bytes as u128),
-            };
-            broker.session.set(&key, index, position);
-        }
-    }
-
-    /// After a new connection: the broker knows nothing of the old session.
-    pub(crate) fn reset_session(&mut self, node: NodeId) {
-        if let Some(broker) = self.sources.get_mut(&node) {
-            broker.session.reset();
-            broker.asking = false;
-            let reserved = std::mem::take(&mut broker.reserved);
-            self.limits.settle(reserved);
-        }
-    }
-
     pub(crate) fn source_closed(&mut self, node: NodeId, cause: &Cause) -> u32 {
         let broker = self.sources.entry(node).or_default();
         broker.link = Link::Waiting;
@@ -485,8 +307,4 @@ impl Lane {
             }
         }
     }
-}
-
-pub(crate) fn clamp_i32(value: u128) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
 }

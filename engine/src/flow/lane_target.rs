@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::event::{Action, Cause, Side, Slot};
 use super::lane::{Lane, Ready};
 use super::lane_link::Link;
-use super::lane_source::clamp_i32;
+use super::lane_session::clamp_i32;
 use super::ledger::Ticket;
 use super::partition::{NodeId, Outgoing, Partition, Queued};
 use crate::ids::TargetOffset;
@@ -277,6 +277,11 @@ impl Lane {
         partition.acknowledged_at = Some(now);
         // A duplicate that the broker no longer remembers is answered without an offset (-1).
         let base_offset = Some(TargetOffset(base_offset)).filter(|offset| offset.0 >= 0);
+        let came_before = partition.lost_to.take().zip(base_offset).map_or(0, |(end, base)| base.0 - end.0);
+        if came_before > 0 {
+            self.possible_duplicates(slot, came_before);
+        }
+        let Some(partition) = self.partition_mut(slot) else { return };
         match partition.ledger.acknowledge(sent.ticket, base_offset) {
             Ok(_) => {
                 partition.target_recovered();

@@ -18,6 +18,7 @@ mod lane_recovery;
 mod lane_release;
 mod lane_replica;
 mod lane_sequences;
+mod lane_session;
 mod lane_set_aside;
 mod lane_source;
 mod lane_target;

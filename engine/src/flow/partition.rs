@@ -19,7 +19,7 @@ use super::ledger::Ledger;
 pub(crate) use super::outgoing::{Outgoing, Queued};
 use super::rewrite::{Step, TargetRules};
 use super::whole::Whole;
-use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition};
+use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition, TargetOffset};
 use crate::status::{PartitionState, PartitionStatus};
 
 /// What the control task hands to a lane: mirror this partition from here.
@@ -192,6 +192,8 @@ pub(crate) struct Partition {
     pub(crate) target_attempts: u32,
     /// Why it is draining, and whether a person has to mend it.
     pub(crate) drained_cause: Option<(Cause, bool)>,
+    /// Where the target's log ended when it had lost what it had acknowledged, until the next batch is there.
+    pub(crate) lost_to: Option<TargetOffset>,
     /// The target broker in whose queue of ready partitions it stands: at most one, and once.
     pub(crate) ready_on: Option<NodeId>,
 
@@ -245,6 +247,7 @@ impl Partition {
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,
+            lost_to: None,
             ready_on: None,
             generation: 0,
             stopped: false,

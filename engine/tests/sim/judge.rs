@@ -1,6 +1,6 @@
 //! Whether what is at the target is right, record by record as it arrives, and whether progress is true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kmirror_protocol::wire::batch::Entries;
 use kmirror_protocol::wire::record::{Limits, records};
@@ -19,6 +19,8 @@ pub(crate) struct Held {
     /// How often each record is there, by its number.
     times: BTreeMap<usize, u32>,
     last: Option<usize>,
+    /// Records that were there until the log was cut off: whether and where they come again is left open.
+    lost: BTreeSet<usize>,
     /// Records there more than once, and the first of them.
     pub(crate) repeated: u64,
     pub(crate) first_repeated: Option<usize>,
@@ -64,6 +66,9 @@ impl Held {
             assert!(committed || log.was_cut_off, "{partition}/{number} is of no committed transaction");
         }
         let first = self.last.map_or(0, |last| last + 1);
+        if number < first && self.lost.contains(&number) {
+            return;
+        }
         assert!(number >= first, "{partition}/{number} comes behind {:?}: order", self.last);
         for skipped in first..number {
             let due = log.is_due(&log.records[skipped], read_committed);
@@ -84,7 +89,9 @@ impl Held {
         }
         self.last = self.times.last_key_value().map(|(number, _)| *number);
         self.repeated = self.times.values().map(|times| u64::from(times - 1)).sum();
-        before.into_keys().filter(|number| !self.times.contains_key(number)).collect()
+        let lost: Vec<usize> = before.into_keys().filter(|number| !self.times.contains_key(number)).collect();
+        self.lost.extend(&lost);
+        lost
     }
 
     /// Everything before `next` is at the target (invariant 1).

@@ -55,7 +55,8 @@ fn an_unclean_election_is_noticed_and_its_range_told() {
     wait_for(&mirror, target(), "onward.history", 500);
     source.stop_broker(follower).unwrap();
     produce(&source, "lost", 300);
-    for (process, alias) in [(&mirror, "onward"), (&strict, "strict"), (&before, "away"), (&doomed, "killed")] {
+    for (process, alias) in [(&mirror, "onward"), (&strict, "strict"), (&before, "away"), (&doomed, "killed")]
+    {
         wait_for(process, target(), &format!("{alias}.history"), 800);
     }
     stop(&before);
