@@ -15,7 +15,7 @@ use crate::expiry;
 use crate::flow::workers::Workers;
 use crate::heartbeat;
 use crate::metrics;
-use crate::plan::{LimitPlan, Plan, SecurityChange};
+use crate::plan::{ClusterAlias, LimitPlan, Plan, SecurityChange};
 use crate::status::{FlowStatus, Status};
 
 /// A mirror that runs. Dropping it stops it at once; [`Mirror::stop`] stops it in good order.
@@ -80,10 +80,15 @@ impl Mirror {
             flows.spawn(flow.run());
         }
         for heartbeats in plan.heartbeats.clone() {
-            let is_its = |flow: &&Arc<FlowStatus>| {
-                *flow.source == *heartbeats.source.as_str() && *flow.target == *heartbeats.target.as_str()
+            let between = |source: &ClusterAlias, target: &ClusterAlias| {
+                let is_it = |flow: &&Arc<FlowStatus>| {
+                    *flow.source == *source.as_str() && *flow.target == *target.as_str()
+                };
+                status.flows.iter().find(is_it).cloned()
             };
-            let flow = status.flows.iter().find(is_its).cloned();
+            // Whoever looks after the flow writes them; of a pair without one, after the flow back.
+            let (source, target) = (&heartbeats.source, &heartbeats.target);
+            let flow = between(source, target).or_else(|| between(target, source));
             let running = heartbeat::run(heartbeats, flow, shared.stop.clone());
             flows.spawn(async {
                 running.await;

@@ -1,8 +1,8 @@
-//! What is fetched from outside: Apache Kafka from Maven Central, `confluent-kafka` from the Python index.
+//! What is fetched from outside: Apache Kafka from Maven Central, `confluent-kafka` and `pproxy` from the Python index.
 //!
 //! Each comes once into the cache (see `cache`); a missing tool is an error that names it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -14,6 +14,8 @@ use crate::process::run;
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 /// The client library the oracle scripts use, wrapping librdkafka of the same version.
 const PYTHON_CLIENT: &str = "confluent-kafka==2.16.1";
+/// A SOCKS5 proxy.
+const PYTHON_PROXY: &str = "pproxy==2.7.9";
 
 /// The releases of Apache Kafka the tests run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -74,16 +76,23 @@ fn jars(entry: &str, pom: &str) -> Result<PathBuf> {
 
 /// The directory of Python packages with `confluent-kafka`, made when it is not there.
 pub fn python_packages() -> Result<PathBuf> {
-    let environment = cache::entry(&format!("python-{PYTHON_CLIENT}"), make_environment)?;
-    Ok(environment.join("packages"))
+    packages(PYTHON_CLIENT)
 }
 
-fn make_environment(directory: &Path) -> Result<()> {
-    eprintln!("fetching {PYTHON_CLIENT} for Python");
-    // Packages in a directory of their own rather than a virtual environment: the entry is renamed when complete,
-    // and a virtual environment holds its own path.
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "-q", "--no-input", "--target"]).arg(directory.join("packages"));
-    pip.arg(PYTHON_CLIENT);
-    run(&mut pip).context("Python 3 with pip (Debian: apt-get install python3-pip) is needed").map(drop)
+/// The directory of Python packages with `pproxy`, made when it is not there.
+pub fn python_proxy() -> Result<PathBuf> {
+    packages(PYTHON_PROXY)
+}
+
+fn packages(wanted: &str) -> Result<PathBuf> {
+    let entry = cache::entry(&format!("python-{wanted}"), |directory| {
+        eprintln!("fetching {wanted} for Python");
+        // Packages in a directory of their own rather than a virtual environment: the entry is renamed when complete,
+        // and a virtual environment holds its own path.
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "-q", "--no-input", "--target"]).arg(directory.join("packages"));
+        pip.arg(wanted);
+        run(&mut pip).context("Python 3 with pip (Debian: apt-get install python3-pip) is needed").map(drop)
+    })?;
+    Ok(entry.join("packages"))
 }

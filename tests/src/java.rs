@@ -15,6 +15,9 @@ pub const MIRROR_MAKER_2: &str = "org.apache.kafka.connect.mirror.MirrorMaker";
 /// The main class of MirrorMaker 1, in 3.9.1 only.
 pub const MIRROR_MAKER_1: &str = "kafka.tools.MirrorMaker";
 
+/// For processes that live for a minute: what the better compiler and a collector with threads of its own gain never pays.
+const QUICK: [&str; 3] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
+
 /// `java` with the class path of that release and logging at `level` (INFO, WARN, ...) to the console.
 pub fn java(version: Version, level: &str) -> Result<Command> {
     let jars = kafka_jars(version)?;
@@ -32,7 +35,7 @@ pub fn java(version: Version, level: &str) -> Result<Command> {
 /// A single-file Java program under `tests/java`, compiled as it starts: `java(..)` and its name.
 pub fn java_source(version: Version, file: &str, arguments: &[&str]) -> Result<Command> {
     let mut command = java(version, "WARN")?;
-    command.arg(repository().join("tests/java").join(file)).args(arguments);
+    command.args(QUICK).arg(repository().join("tests/java").join(file)).args(arguments);
     Ok(command)
 }
 
@@ -67,12 +70,10 @@ pub fn server_flags(heap_mb: u32) -> Vec<String> {
     heap.into_iter().chain(collector.map(str::to_owned)).collect()
 }
 
-/// The heap for a process that lives for a minute: what the better compiler and a collector with threads of its own gain
-/// never pays.
+/// The heap for a process that lives for a minute.
 #[must_use]
 pub fn quick_flags(heap_mb: u32) -> Vec<String> {
-    let rest = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
-    std::iter::once(format!("-Xmx{heap_mb}m")).chain(rest.map(str::to_owned)).collect()
+    std::iter::once(format!("-Xmx{heap_mb}m")).chain(QUICK.map(str::to_owned)).collect()
 }
 
 /// Starts the real MirrorMaker 2 in dedicated mode on a properties file, with such flags as [`server_flags`].

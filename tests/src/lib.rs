@@ -17,6 +17,8 @@ pub mod passwords;
 pub mod process;
 pub mod proxy;
 pub mod reaper;
+pub mod scripts;
+pub mod socks;
 pub mod stores;
 pub mod token_endpoint;
 mod zookeeper;

@@ -5,28 +5,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::artefacts::python_packages;
-use crate::cache::repository;
-use crate::process::{Process, run};
-
-/// Python on the script `tests/oracle/<script>.py`, with `confluent-kafka` at hand.
-pub fn python(script: &str) -> Result<Command> {
-    let mut command = Command::new("python3");
-    command.env("PYTHONPATH", python_packages()?).env("PYTHONDONTWRITEBYTECODE", "1");
-    command.arg(repository().join(format!("tests/oracle/{script}.py")));
-    Ok(command)
-}
+use crate::process::Process;
+use crate::scripts::{self, python};
 
 /// Runs a script that prints one JSON document.
 pub fn ask(script: &str, arguments: &[&str]) -> Result<Value> {
-    let text = run(python(script)?.args(arguments))?;
+    let text = scripts::run(script, arguments)?;
     serde_json::from_str(&text).with_context(|| format!("{script}.py said: {text}"))
 }
 

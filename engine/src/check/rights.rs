@@ -200,10 +200,10 @@ impl Told {
         let unless = |missing: bool| if missing { Answer::Missing } else { Answer::Allowed };
         match &need.on {
             On::Topic(name) => match self.topics.get(name) {
-                Some(TopicRights::Told(rights)) => among(*rights),
+                // Who creates a topic has no right to it by that.
+                Some(TopicRights::Told(rights) | TopicRights::Absent(Some(rights))) => among(*rights),
                 Some(TopicRights::Hidden) => Answer::Missing,
-                // Who creates a topic has no right to it by that, but nothing can be asked about it before.
-                Some(TopicRights::Absent | TopicRights::Untold) | None => Answer::Untold,
+                Some(TopicRights::Absent(None) | TopicRights::Untold) | None => Answer::Untold,
             },
             // Who may not look at the cluster is told of no right to it; ALTER would have let them look.
             On::Cluster => match self.cluster {

@@ -12,22 +12,25 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         WORD_MAX.. => return None,
         _ => 3,
     };
+    let letters_of_word = letters(word);
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter_map(|candidate| Some((distance(&letters_of_word, &letters(candidate), limit)?, candidate)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
+/// Capitals count as their small letters.
+fn letters(word: &str) -> Vec<char> {
+    word.chars().flat_map(char::to_lowercase).collect()
+}
+
 /// Edits that make one word of the other: letters added, dropped, replaced, or swapped with their neighbour
-/// (optimal string alignment). Capitals count as their small letters.
-fn distance(left: &str, right: &str) -> usize {
-    let left: Vec<char> = left.chars().flat_map(char::to_lowercase).collect();
-    let right: Vec<char> = right.chars().flat_map(char::to_lowercase).collect();
-    if left.len().abs_diff(right.len()) > 3 {
-        return usize::MAX;
+/// (optimal string alignment); `None` where they are more than `limit`.
+fn distance(left: &[char], right: &[char], limit: usize) -> Option<usize> {
+    if left.len().abs_diff(right.len()) > limit {
+        return None;
     }
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=right.len()).collect();
@@ -45,9 +48,13 @@ fn distance(left: &str, right: &str) -> usize {
             }
             current.push(best);
         }
+        // Each row builds on the two before it: a file may have many words that are like none.
+        if current.iter().chain(&last).all(|edits| *edits > limit) {
+            return None;
+        }
         before_last = std::mem::replace(&mut last, current);
     }
-    last.last().copied().unwrap_or(usize::MAX)
+    last.last().copied().filter(|edits| *edits <= limit)
 }
 
 #[cfg(test)]
@@ -69,10 +76,14 @@ mod tests {
 
     #[test]
     fn distances() {
-        assert_eq!(distance("abc", "abc"), 0);
-        assert_eq!(distance("abc", "acb"), 1);
-        assert_eq!(distance("abc", "ab"), 1);
-        assert_eq!(distance("abc", "xabc"), 1);
-        assert_eq!(distance("abc", "xyz"), 3);
+        let distance = |left, right, limit| distance(&letters(left), &letters(right), limit);
+        assert_eq!(distance("abc", "abc", 3), Some(0));
+        assert_eq!(distance("abc", "acb", 3), Some(1));
+        assert_eq!(distance("abc", "ab", 3), Some(1));
+        assert_eq!(distance("abc", "xabc", 3), Some(1));
+        assert_eq!(distance("abc", "xyz", 3), Some(3));
+        assert_eq!(distance("abc", "xyz", 2), None);
+        assert_eq!(distance("xyab", "xyba", 1), Some(1));
+        assert_eq!(distance("security.protocol", "bootstrap.servers", 3), None);
     }
 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use kmirror_protocol::wire::batch::Entry;
 
+use super::epochs::EpochHistory;
+use super::event::{Found, Recount};
 use crate::ids::SourceOffset;
 use crate::offsets::stretch::{Landed, Runs};
 use crate::print::Print;
@@ -60,11 +62,6 @@ impl Count {
         self.counted == self.wanted
     }
 
-    /// Whether all is of one leader epoch; a log that has others may have been cut off.
-    pub fn is_proof(&self) -> bool {
-        self.is_proof
-    }
-
     /// The records that were counted, if they are all that were wanted, and all of one leader epoch.
     pub fn landed(self) -> Option<Landed> {
         let runs = self.runs.filter(|_| self.is_proof && self.counted == self.wanted)?;
@@ -88,6 +85,10 @@ pub struct Alignment {
     from: SourceOffset,
     next: SourceOffset,
     breaks: Vec<(SourceOffset, i32)>,
+    /// A record of the source was not found since the last that was.
+    passes_over: bool,
+    /// All that was found are the first records of both sides.
+    is_prefix: bool,
 }
 
 impl Alignment {
@@ -98,14 +99,26 @@ impl Alignment {
             places.entry(print.id(timestamps)).or_default().push(place);
         }
         let records = i32::try_from(target.len()).unwrap_or(i32::MAX);
-        Self { timestamps, places, records, at: 0, from, next: from, breaks: Vec::new() }
+        Self {
+            timestamps,
+            places,
+            records,
+            at: 0,
+            from,
+            next: from,
+            breaks: Vec::new(),
+            passes_over: false,
+            is_prefix: true,
+        }
     }
 
     /// Takes in the next record of the source; whether all records of the target are found or passed.
     pub fn take(&mut self, print: &Print) -> bool {
         let places = self.places.get(&print.id(self.timestamps));
         let found = places.and_then(|places| places.get(places.partition_point(|place| *place < self.at)));
+        self.passes_over |= found.is_none();
         if let Some(place) = found.copied() {
+            self.is_prefix &= place == self.at && !self.passes_over;
             let offset = SourceOffset(print.offset);
             if place != self.at || offset != self.next {
                 self.breaks.push((offset, place));
@@ -116,13 +129,36 @@ impl Alignment {
         self.at == self.records
     }
 
-    /// Records of the target behind the one found last.
-    pub fn missing(&self) -> i32 {
-        self.records - self.at
+    /// What this says of a former writer, with what was read of the source: its epochs, whether it `is_dense` (has a record
+    /// for each offset), and where it ended. `None` where it proves nothing.
+    ///
+    /// In a dense log counting was no proof, as it may have been cut off and have grown again. Then the first records of both
+    /// sides are the same, and the target's others were cut off where the source goes on in another epoch, or ends. Anything
+    /// else is others' records among them.
+    pub fn found(
+        self,
+        asked: &Recount,
+        epochs: EpochHistory,
+        is_dense: bool,
+        end: SourceOffset,
+    ) -> Option<Found> {
+        let missing = self.records - self.at;
+        // Where the target was not asked who wrote them, they may be others', behind all that there is.
+        let goes_on_anew =
+            epochs.begins_anew_at(self.next, asked.epoch) || (self.next >= end && !asked.by_content);
+        let cut_off = if is_dense && self.is_prefix && goes_on_anew { missing } else { 0 };
+        if is_dense && !asked.by_content {
+            let explains_all = self.is_prefix && missing == cut_off;
+            let nothing =
+                Landed { runs: Runs::dense(self.from), records: self.records, next: self.from, base: None };
+            let landed = if self.at == 0 { Some(nothing) } else { self.landed() };
+            return landed.filter(|_| explains_all).map(|landed| Found { landed, epochs, cut_off });
+        }
+        self.landed().map(|landed| Found { landed, epochs, cut_off })
     }
 
     /// The records that were found; none if no record of the target is at the source.
-    pub fn landed(mut self) -> Option<Landed> {
+    fn landed(mut self) -> Option<Landed> {
         if self.at == 0 {
             return None;
         }
@@ -131,5 +167,75 @@ impl Alignment {
             _ => Runs { first_record: self.from, breaks: self.breaks },
         };
         Some(Landed { runs, records: self.records, next: self.next, base: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SourcePartition;
+
+    const FROM: SourceOffset = SourceOffset(100);
+
+    /// A record at each offset from 100 on, by its content.
+    fn log(content: &str) -> Vec<Print> {
+        let print = |(offset, value): (i64, char)| Print {
+            offset,
+            timestamp: 0,
+            key: 0,
+            value: u64::from(value),
+            headers: 0,
+            has_key: false,
+            is_tombstone: false,
+        };
+        (100..).zip(content.chars()).map(print).collect()
+    }
+
+    /// What comparing tells where the source has its records from 100 on in these epochs, each with its first offset: how far
+    /// the former writer came, and how many records were cut off.
+    fn told(target: &str, source: &str, starts: &[(i32, i64)], by_content: bool) -> Option<(i64, i32)> {
+        let asked = Recount {
+            source: SourcePartition::first_of(&"t".into()),
+            target: ("t".into(), 0),
+            from: FROM,
+            epoch: Some(3),
+            records: 0,
+            end: None,
+            read_committed: false,
+            timestamps: true,
+            by_content,
+        };
+        let mut epochs = EpochHistory::default();
+        starts.iter().for_each(|(epoch, start)| epochs.learn(*epoch, SourceOffset(*start)));
+        let mut alignment = Alignment::new(FROM, &log(target), true);
+        let source = log(source);
+        let _ = source.iter().any(|print| alignment.take(print));
+        let end = SourceOffset(FROM.0 + i64::try_from(source.len()).unwrap());
+        let found = alignment.found(&asked, epochs, true, end)?;
+        Some((found.landed.next.0, found.cut_off))
+    }
+
+    #[test]
+    fn what_was_cut_off_is_told_and_what_grew_since_is_left_to_do() {
+        assert_eq!(told("abcd", "abxyz", &[(3, 100), (5, 102)], false), Some((102, 2)));
+        // At the first record; and where nothing has grown yet.
+        assert_eq!(told("abcd", "wxyz", &[(5, 100)], false), Some((100, 4)));
+        assert_eq!(told("abcd", "ab", &[(3, 100)], false), Some((102, 2)));
+        assert_eq!(told("abcd", "abxyz", &[(3, 100), (5, 102)], true), Some((102, 2)));
+    }
+
+    #[test]
+    fn a_leader_that_changed_cuts_nothing_off() {
+        assert_eq!(told("abcd", "abcdef", &[(3, 100), (5, 102)], false), Some((104, 0)));
+    }
+
+    /// Whatever a producer sends again after the cut, what stood between is not there.
+    #[test]
+    fn records_of_others_prove_nothing() {
+        assert_eq!(told("xbcd", "abcd", &[(3, 100), (5, 102)], false), None);
+        assert_eq!(told("abxd", "abcd", &[(3, 100), (5, 103)], false), None);
+        assert_eq!(told("abcd", "abwxd", &[(3, 100), (5, 102)], false), None);
+        // They may come behind all that the source has, where nobody knows who wrote them.
+        assert_eq!(told("abxy", "ab", &[(3, 100)], true), Some((102, 0)));
     }
 }

@@ -50,6 +50,13 @@ impl EpochHistory {
         self.starts.iter().rev().find(|(_, start)| *start < offset).map(|(epoch, _)| *epoch)
     }
 
+    /// Whether the record at `offset` is of another epoch than the one before it, which is `before` where that was not read.
+    pub fn begins_anew_at(&self, offset: SourceOffset, before: Option<i32>) -> bool {
+        let there = self.before(SourceOffset(offset.0.saturating_add(1)));
+        let here = self.before(offset).or(before);
+        there.zip(here).is_some_and(|(there, here)| there != here)
+    }
+
     /// Where a log parts from what was read up to `position`, given the largest epoch it shares with ours and where
     /// that ends in it (`KafkaRaftClient.validateFetchOffsetAndEpoch`). It is `position` where nothing differs.
     pub fn parting(&self, shared: EpochEnd, position: SourceOffset) -> SourceOffset {

@@ -139,8 +139,9 @@ impl Lane {
         }
         // Brokers go by the timestamps of records (`ProducerStateManager.isProducerExpired`): one that restarts, or looks
         // through its producers every ten minutes, forgets at once who writes records of long ago. So what was sent last
-        // may be there. Only while a transaction is open nobody in it is forgotten.
-        let is_forgotten = !transactional && partition.ledger.acknowledged_sequence() > 0;
+        // may be there. Only while a transaction is open nobody in it is forgotten: there the target lost what it had
+        // acknowledged, and the transaction cannot count.
+        let is_forgotten = partition.ledger.acknowledged_sequence() > 0;
         match described {
             Described::Failed(cause) => {
                 self.refresh(Side::Target);
@@ -157,7 +158,7 @@ impl Lane {
             Described::CannotTell(_, end) if partition.unproven.is_some() => {
                 self.judge_by_end(slot, end, false);
             }
-            Described::Nothing(end) if is_forgotten && partition.role == Role::Whole => {
+            Described::Nothing(end) if is_forgotten && !transactional && partition.role == Role::Whole => {
                 partition.ledger.abandon();
                 partition.next_sequence = partition.ledger.acknowledged_sequence();
                 partition.unproven = Some(0);
@@ -283,6 +284,7 @@ impl Lane {
         match resume {
             Resume::Exactly { sequence, .. } => {
                 partition.next_sequence = sequence;
+                partition.lost_to = None;
                 self.is_proved(slot);
             }
             Resume::Ahead { sequence, records, .. } => {
@@ -303,8 +305,10 @@ impl Lane {
     /// The target's log was cut off, and ends at `end`. With the records it has lost track of their producer, so that a late
     /// request may be appended now; what comes before the next batch is told then.
     fn target_lost(&mut self, slot: Slot, records: i64, end: Option<TargetOffset>) {
+        let shares_targets = self.shares_targets;
         let Some(partition) = self.partition_mut(slot) else { return };
-        partition.lost_to = end;
+        // Where others write, too, what comes before tells nothing.
+        partition.lost_to = partition.lost_to.into_iter().chain(end).min().filter(|_| !shares_targets);
         let source = partition.source.clone();
         self.actions.push(Action::Note(source, Note::TargetLost(records)));
         self.renew(slot);
@@ -336,14 +340,17 @@ impl Lane {
             return self.abort("the target cannot tell what it holds of the transaction".into());
         }
         let Some(partition) = self.partition_mut(slot) else { return };
-        let own = partition.identity.take().filter(|_| partition.identity_is_its_own);
+        if let Some(identity) = partition.identity.take().filter(|_| partition.identity_is_its_own) {
+            partition.raised = identity.raised();
+        }
+        let raised = partition.raised;
         partition.acknowledged_at = None;
         partition.unproven = None;
         partition.target_side = TargetSide::Renewing;
         let question = Question { slot, generation: partition.generation };
         let claim = (partition.role == Role::Whole)
             .then(|| (partition.source.clone(), partition.ledger.acknowledged_next()));
-        self.actions.push(Action::Renew { question, raised: own.and_then(Identity::raised), claim });
+        self.actions.push(Action::Renew { question, raised, claim });
         // From here on the former mark is not true any more.
         self.publish(slot, 0, 0);
     }
@@ -358,6 +365,7 @@ impl Lane {
             Ok(identity) => {
                 partition.identity = Some(identity);
                 partition.identity_is_its_own = true;
+                partition.raised = None;
                 partition.recovered = false;
                 partition.begin_sequences(0);
                 self.resume(slot);
@@ -370,9 +378,12 @@ impl Lane {
     fn resume(&mut self, slot: Slot) {
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Some(start) = partition.begin_again_at.take() {
+            // What became of a request is not known, or not what a former writer sent.
+            let is_unsettled =
+                !partition.ledger.is_idle() || partition.unproven.is_some() || partition.identity.is_none();
             partition.ledger.begin_again(start);
             partition.whole = Whole::default();
-            if partition.needs_identity_behind_a_gap() {
+            if is_unsettled || partition.needs_identity_behind_a_gap() {
                 return self.renew(slot);
             }
         }

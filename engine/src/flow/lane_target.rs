@@ -277,9 +277,10 @@ impl Lane {
         partition.acknowledged_at = Some(now);
         // A duplicate that the broker no longer remembers is answered without an offset (-1).
         let base_offset = Some(TargetOffset(base_offset)).filter(|offset| offset.0 >= 0);
-        let came_before = partition.lost_to.take().zip(base_offset).map_or(0, |(end, base)| base.0 - end.0);
-        if came_before > 0 {
-            self.possible_duplicates(slot, came_before);
+        if let Some(base) = base_offset
+            && let Some(end) = partition.lost_to.take_if(|end| *end < base)
+        {
+            self.possible_duplicates(slot, base.0 - end.0);
         }
         let Some(partition) = self.partition_mut(slot) else { return };
         match partition.ledger.acknowledge(sent.ticket, base_offset) {
@@ -299,6 +300,9 @@ impl Lane {
         let attempts = broker.attempts;
         let ready = std::mem::take(&mut broker.ready);
         let requests = std::mem::take(&mut broker.requests);
+        for slot in &ready {
+            self.clear_ready(*slot);
+        }
         for one in requests.iter().flatten() {
             self.answered(one.slot);
         }
@@ -307,7 +311,6 @@ impl Lane {
         }
         // Some may have got another leader since they were put into this one's queue.
         for slot in ready {
-            self.clear_ready(slot);
             self.make_ready(slot);
         }
         attempts

@@ -173,6 +173,8 @@ pub(crate) struct Partition {
     pub(crate) next_sequence: i32,
     /// On its target partition nobody else uses this producer id, nor ever has: its epoch may be raised.
     pub(crate) identity_is_its_own: bool,
+    /// The identity that is asked for, until it is written down.
+    pub(crate) raised: Option<Identity>,
     /// What the target holds is to be found out before anything is sent: a former writer, or another one, may have put
     /// so many records there (as far as is known) that the ledger has not seen leave.
     pub(crate) unproven: Option<i32>,
@@ -236,6 +238,7 @@ impl Partition {
             target_side: TargetSide::Sending,
             identity: Some(mark.identity),
             identity_is_its_own: false,
+            raised: None,
             next_sequence: mark.sequence,
             unproven: None,
             recovered: false,

@@ -9,6 +9,7 @@ use super::count::{Alignment, Count};
 use super::epochs::EpochHistory;
 use super::event::{Found, Recount};
 use crate::ids::{SourceOffset, TargetOffset};
+use crate::offsets::stretch::Landed;
 use crate::print::{Print, Printer};
 use crate::read::PartitionReader;
 
@@ -32,19 +33,18 @@ pub(crate) async fn recount(
     let first = reader.earliest().await?.max(asked.from.0);
     reader.end = reader.latest().await?;
     let mut epochs = EpochHistory::default();
-    let mut is_of_one_epoch = true;
-    if first == asked.from.0 && !asked.by_content {
+    let is_whole = first == asked.from.0;
+    if is_whole && !asked.by_content {
         reader.next = first;
-        let count = count(&mut reader, asked, &mut epochs).await?;
-        is_of_one_epoch = count.is_proof();
-        if let Some(landed) = count.landed().filter(|_| !reader.gaps) {
+        let landed = count(&mut reader, asked, &mut epochs).await?;
+        if let Some(landed) = landed.filter(|_| !reader.gaps) {
             return Ok(Some(Found { landed, epochs, cut_off: 0 }));
         }
     }
     reader.next = first;
+    let end = SourceOffset(reader.end);
     let Some(alignment) = compare(&mut reader, target, asked, &mut epochs).await? else { return Ok(None) };
-    let cut_off = if is_of_one_epoch { 0 } else { alignment.missing() };
-    Ok(alignment.landed().map(|landed| Found { landed, epochs, cut_off }))
+    Ok(alignment.found(asked, epochs, is_whole && !reader.gaps, end))
 }
 
 fn learn(epochs: &mut EpochHistory, entries: &[Entry]) {
@@ -60,13 +60,13 @@ async fn count(
     reader: &mut PartitionReader,
     asked: &Recount,
     epochs: &mut EpochHistory,
-) -> Result<Count, ClientError> {
+) -> Result<Option<Landed>, ClientError> {
     let mut count = Count::new(asked.from, asked.records, asked.epoch);
     loop {
         let entries = reader.read().await?;
         learn(epochs, &entries);
         if reader.gaps || entries.is_empty() || entries.iter().any(|entry| count.take(entry)) {
-            return Ok(count);
+            return Ok(count.landed());
         }
     }
 }

@@ -5,7 +5,6 @@ use kmirror_engine::flow::count::{Alignment, Count};
 use kmirror_engine::flow::epochs::{self, EpochHistory};
 use kmirror_engine::flow::event::{Found, Recount};
 use kmirror_engine::ids::SourceOffset;
-use kmirror_engine::offsets::stretch::Landed;
 use kmirror_engine::print::Print;
 use kmirror_protocol::wire::batch::{Entries, Entry};
 
@@ -22,19 +21,18 @@ impl World {
         }
         let earliest = self.source.direct().start_offset(SOURCE_TOPIC, asked.source.partition).unwrap();
         let first = earliest.max(asked.from.0);
-        let mut is_of_one_epoch = true;
         let (entries, gaps) = self.entries_that_count(asked, first);
-        if first == asked.from.0 && !asked.by_content && !gaps {
+        let is_dense = first == asked.from.0 && !gaps;
+        if is_dense && !asked.by_content {
             let mut count = Count::new(asked.from, asked.records, asked.epoch);
             entries.iter().any(|entry| count.take(entry));
-            is_of_one_epoch = count.is_proof();
             if let Some(landed) = count.landed() {
-                return Some(found(landed, &entries, 0));
+                return Some(Found { landed, epochs: epochs_of(&entries), cut_off: 0 });
             }
         }
+        let end = self.source.direct().end_offset(SOURCE_TOPIC, asked.source.partition).unwrap();
         let alignment = self.compare(asked, &entries, first)?;
-        let cut_off = if is_of_one_epoch { 0 } else { alignment.missing() };
-        alignment.landed().map(|landed| found(landed, &entries, cut_off))
+        alignment.found(asked, epochs_of(&entries), is_dense, SourceOffset(end))
     }
 
     /// What a reader gets from the source, and whether offsets are missing.
@@ -86,13 +84,13 @@ impl World {
     }
 }
 
-fn found(landed: Landed, entries: &[Entry], cut_off: i32) -> Found {
+fn epochs_of(entries: &[Entry]) -> EpochHistory {
     let mut epochs = EpochHistory::default();
     for entry in entries {
         let Entry::Batch(batch) = entry else { panic!("all are batches") };
         epochs.learn(batch.header.partition_leader_epoch, SourceOffset(batch.header.base_offset));
     }
-    Found { landed, epochs, cut_off }
+    epochs
 }
 
 fn parse(bytes: Bytes) -> Vec<Entry> {

@@ -17,7 +17,7 @@ const UNREACHED: i32 = 3;
 /// Rights are missing.
 const INCOMPLETE: i32 = 5;
 
-fn check(properties: &Properties) -> (Option<i32>, String) {
+pub(crate) fn check(properties: &Properties) -> (Option<i32>, String) {
     let file = properties.write(&scratch("check").unwrap()).unwrap();
     let finished = kmirror::finish(&["check", &file.display().to_string()], PATIENCE).unwrap();
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
@@ -88,8 +88,15 @@ fn every_right_that_is_missing_is_told() {
     allow(&source, "TOPIC", "mm2-offset-syncs.dst.internal", &["READ", "WRITE", "CREATE"]);
     allow(&target, "CLUSTER", "kafka-cluster", &["DESCRIBE", "ALTER", "CREATE"]);
     allow(&target, "GROUP", "src-mm2", &["READ"]);
+    // Topics that are not there yet are told of, too.
     for topic in ["src.*", "mm2-*"] {
-        allow(&target, "TOPIC", topic, &["READ", "WRITE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"]);
+        allow(&target, "TOPIC", topic, &["READ", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"]);
+    }
+    let (exit, said) = check(&properties);
+    assert_eq!(exit, Some(INCOMPLETE), "{said}");
+    assert!(said.contains("MISSING  WRITE on topic src.locked of the target"), "{said}");
+    for topic in ["src.*", "mm2-*"] {
+        allow(&target, "TOPIC", topic, &["WRITE"]);
     }
     let (exit, said) = check(&properties);
     assert_eq!(exit, Some(0), "{said}");

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use kmirror_tests::kafka::KafkaCluster;
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
-use kmirror_tests::process::run;
+use kmirror_tests::scripts;
 use serde_json::Value;
 
 use crate::fixture::{assert_same, create, eventually, flow, produce, source, stop, sync, target};
@@ -150,8 +150,7 @@ fn stops_and_kills_in_the_middle() {
     for part in 1..4 {
         let mirror = kmirror::start_run(&properties, &[]).unwrap();
         let wanted = (total * part / 5).to_string();
-        let arguments = [target().bootstrap(), mirrored.clone(), wanted];
-        run(oracle::python("watch").unwrap().args(arguments)).unwrap();
+        scripts::run("watch", &[&target().bootstrap(), &mirrored, &wanted]).unwrap();
         // Killed, it has not written down how far it came: that is found by what the target holds.
         if part == 2 {
             stop(&mirror);

@@ -1,4 +1,4 @@
-//! GSSAPI with a real KDC: key tabs, passwords and credential caches, by UDP and TCP, at both sides; tickets that end
+//! GSSAPI with a real KDC: key tabs, passwords and credential caches, by UDP and TCP, at both sides, through TLS; tickets that end
 //! every few seconds under load; brokers with new keys; what is said to those who get none; clocks that differ.
 
 use std::fs;
@@ -14,6 +14,7 @@ use kmirror_tests::kdc::{Kdc, REALM, jaas};
 use kmirror_tests::kmirror::{Properties, binary};
 use kmirror_tests::oracle;
 use kmirror_tests::process::Process;
+use kmirror_tests::stores::{KEY_PASSWORD, STORE_PASSWORD, Stores};
 
 use crate::fixture::{SOON, assert_same, stop, wait_for};
 
@@ -23,6 +24,8 @@ const PASSWORD: &str = "pass-w0rd-of-pw";
 /// Types as `ktadd -e` takes them; together they are both profiles of AES with 256 bits.
 const SHA1: &str = "aes256-cts-hmac-sha1-96:normal";
 const SHA2: &str = "aes256-cts-hmac-sha384-192:normal";
+/// The one with 128 bits.
+const SHORT: &str = "aes128-cts-hmac-sha1-96:normal";
 
 /// After this the target wants a new proof.
 const SESSION: Duration = Duration::from_secs(3);
@@ -40,18 +43,31 @@ fn realm() -> (Kdc, String) {
     (kdc, module)
 }
 
-/// One broker with an open listener for the oracles and one for tickets, which ends sessions after `session`.
-fn secured(version: Version, kdc: &Kdc, module: &str, session: Duration) -> KafkaCluster {
-    let open = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT}";
-    let options = Options::default()
-        .with(
-            "listeners",
-            &format!("{open},KRB://127.0.0.1:{{port.KRB}},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}"),
+/// One broker with an open listener for the oracles, one for tickets, which ends sessions after `session`, and one for
+/// tickets and client certificates.
+fn secured(version: Version, kdc: &Kdc, module: &str, stores: &Stores, session: Duration) -> KafkaCluster {
+    let listeners = |host: &str| {
+        format!(
+            "PLAINTEXT://127.0.0.1:{{port.PLAINTEXT}},KRB://{host}:{{port.KRB}},KRBS://{host}:{{port.KRBS}}"
         )
-        .with("advertised.listeners", &format!("{open},KRB://localhost:{{port.KRB}}"))
-        .with("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,KRB:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT")
+    };
+    let options = Options::default()
+        .with("listeners", &format!("{},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}", listeners("127.0.0.1")))
+        .with("advertised.listeners", &listeners("localhost"))
+        .with(
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,KRB:SASL_PLAINTEXT,KRBS:SASL_SSL,CONTROLLER:PLAINTEXT",
+        )
         .with("listener.name.krb.sasl.enabled.mechanisms", "GSSAPI")
         .with("listener.name.krb.gssapi.sasl.jaas.config", module)
+        .with("listener.name.krbs.sasl.enabled.mechanisms", "GSSAPI")
+        .with("listener.name.krbs.gssapi.sasl.jaas.config", module)
+        .with("listener.name.krbs.ssl.client.auth", "required")
+        .with("ssl.keystore.location", &stores.path("broker.p12"))
+        .with("ssl.keystore.type", "PKCS12")
+        .with("ssl.keystore.password", STORE_PASSWORD)
+        .with("ssl.truststore.location", &stores.path("ca.pem"))
+        .with("ssl.truststore.type", "PEM")
         .with("sasl.kerberos.service.name", "kafka")
         .with("connections.max.reauth.ms", &session.as_millis().to_string())
         .with_flag(format!("-Djava.security.krb5.conf={}", kdc.config().display()));
@@ -99,9 +115,10 @@ fn synced(properties: &Properties, options: &str) {
 fn tickets_of_every_kind_and_none() {
     let _alone = crate::fixture::many_processes();
     let (mut kdc, module) = realm();
-    let mut source = secured(Version::V3_9_1, &kdc, &module, Duration::ZERO);
-    let mut target = secured(Version::V4_3_0, &kdc, &module, SESSION);
-    for topic in ["kept", "typed", "brief", "rekeyed", "early"] {
+    let stores = Stores::make().unwrap();
+    let mut source = secured(Version::V3_9_1, &kdc, &module, &stores, Duration::ZERO);
+    let mut target = secured(Version::V4_3_0, &kdc, &module, &stores, SESSION);
+    for topic in ["kept", "typed", "sealed", "brief", "rekeyed", "early"] {
         oracle::create_topic(&source.bootstrap(), topic, 2, 1, &[]).unwrap();
         oracle::produce(&source.bootstrap(), topic, &["--records", "50", "--partitions", "2"]).unwrap();
     }
@@ -131,6 +148,7 @@ fn tickets_of_every_kind_and_none() {
     synced(&properties, &configured(&tcp));
     assert_same(&source, "typed", &target, "typed.typed");
 
+    tickets_through_tls(&kdc, &source, &target, &stores);
     tickets_that_end_under_load(&kdc, &source, &target);
     brokers_with_new_keys(&kdc, &source, &target, &user);
     those_who_get_none(&kdc, &source, &target, &user);
@@ -138,6 +156,24 @@ fn tickets_of_every_kind_and_none() {
     kdc.stop().unwrap();
     let process = refused(&source, &target, &keytab(&user, "mm"), &configured(&kdc.config()));
     says(&process, &["no KDC of realm KMIRROR.TEST answers; tried: 127.0.0.1", "by Tcp (nobody listens)"]);
+}
+
+/// GSSAPI through TLS with stores of keytool's and client certificates, by keys of 128 bits.
+fn tickets_through_tls(kdc: &Kdc, source: &KafkaCluster, target: &KafkaCluster, stores: &Stores) {
+    let (trust, client) = (stores.jks_trust("ca.pem").unwrap(), stores.jks_client().unwrap());
+    let short = kdc.keytab("short.keytab", &["short"], SHORT).unwrap();
+    let at = |cluster: &KafkaCluster| cluster.bootstrap_of("KRBS").replace("127.0.0.1", "localhost");
+    let properties = Properties::flow(("sealed", &at(source)), ("dst", &at(target)), "sealed")
+        .with("security.protocol", "SASL_SSL")
+        .with("sasl.mechanism", "GSSAPI")
+        .with("sasl.jaas.config", &keytab(&short, "short"))
+        .with("ssl.truststore.location", &trust)
+        .with("ssl.truststore.password", STORE_PASSWORD)
+        .with("ssl.keystore.location", &client)
+        .with("ssl.keystore.password", STORE_PASSWORD)
+        .with("ssl.key.password", KEY_PASSWORD);
+    synced(&properties, &configured(&kdc.config()));
+    assert_same(source, "sealed", target, "sealed.sealed");
 }
 
 /// Each ticket lives for six seconds, and the target wants a new proof after three.
@@ -244,7 +280,7 @@ fn says(process: &Process, words: &[&str]) {
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(NOT_LET_IN), "{said}");
-    for word in words {
+    for word in words.iter().chain(&["cluster none: none of its bootstrap servers can be used (localhost:"]) {
         assert!(said.contains(word), "'{word}' is missing in:\n{said}");
     }
     for secret in ["gu3ssed", PASSWORD] {

@@ -13,6 +13,9 @@ use crate::fixture::{
 };
 use crate::groups::commit;
 
+/// `EXIT STATUS` in the manual: a signal ended it before it was done.
+const INTERRUPTED: i32 = 130;
+
 /// A producer of unique records at `rate` a second, until it is stopped.
 fn steady_producer(topic: &str, partitions: &str, rate: &str) -> Process {
     let bootstrap = source().bootstrap();
@@ -158,6 +161,20 @@ fn a_second_signal_stops_at_once() {
     mirror.signal(Signal::TERM);
     mirror.signal(Signal::TERM);
     mirror.wait(Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn a_run_that_is_to_end_by_itself_says_when_it_was_ended() {
+    create("unfinished", 1, &[]);
+    produce("unfinished", &["--records", "2000"]);
+    let slow = flow("slowly", "unfinished").with("kmirror.max.bytes.per.second", "1000");
+    let mirror = kmirror::start_run(&slow, &["--until-synced"]).unwrap();
+    eventually("the target topic", || {
+        oracle::topics(&target().bootstrap()).unwrap().contains_key("slowly.unfinished")
+    });
+    mirror.signal(Signal::TERM);
+    let exit = mirror.wait(SOON).unwrap();
+    assert_eq!(exit.code(), Some(INTERRUPTED), "{}", mirror.tail(20));
 }
 
 #[test]

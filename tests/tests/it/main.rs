@@ -41,6 +41,7 @@ mod sasl;
 mod secrets;
 mod share;
 mod slow;
+mod socks;
 mod source_log;
 mod takeover;
 mod tidy;

@@ -7,6 +7,7 @@ use kmirror_tests::kafka::Version;
 use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::passwords::Passwords;
+use kmirror_tests::stores::Stores;
 
 use crate::fixture::{assert_same, create, produce, source, stop, wait_for};
 use crate::sasl::secured;
@@ -15,7 +16,7 @@ const TOPIC: &str = "rotated";
 
 #[test]
 fn a_password_that_changes_under_load_is_taken_up_without_a_restart() {
-    let target = secured(Version::V4_3_0);
+    let target = secured(Version::V4_3_0, &Stores::make().unwrap());
     let mut passwords = Passwords::first(&target.bootstrap()).unwrap();
     create(TOPIC, 2, &[]);
     let properties = Properties::flow(

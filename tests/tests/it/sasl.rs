@@ -1,5 +1,5 @@
 //! Every mechanism of SASL, against brokers that end sessions every five seconds: what is mirrored meanwhile is whole,
-//! and no connection is opened twice. And what is said to those who are not let in.
+//! and no connection is opened twice; passwords through TLS, too. And what is said to those who are not let in.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::passwords::LOGIN_MODULE as SCRAM;
 use kmirror_tests::process::{Process, run};
-use kmirror_tests::stores::Stores;
+use kmirror_tests::stores::{STORE_PASSWORD, Stores};
 use kmirror_tests::token_endpoint::{CLIENT, TokenEndpoint};
 
 use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, wait_for};
@@ -28,13 +28,14 @@ const NOT_LET_IN: i32 = 3;
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
 const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
 
-/// One broker with an open listener for the oracles, one for passwords and unsigned tokens, and one for signed tokens.
-pub(crate) fn secured(version: Version) -> KafkaCluster {
+/// One broker with an open listener for the oracles, one for passwords and unsigned tokens, the same through TLS, and one for
+/// signed tokens.
+pub(crate) fn secured(version: Version, stores: &Stores) -> KafkaCluster {
     let keys = scratch("keys").unwrap().join("keys.json");
     fs::write(&keys, TokenEndpoint::keys()).unwrap();
     let url = format!("file:{}", keys.display());
     let listeners = "PLAINTEXT://127.0.0.1:{port.PLAINTEXT},SASL_PLAINTEXT://127.0.0.1:{port.SASL_PLAINTEXT},\
-                     SIGNED://127.0.0.1:{port.SIGNED}";
+                     SASL_SSL://127.0.0.1:{port.SASL_SSL},SIGNED://127.0.0.1:{port.SIGNED}";
     let users = format!("{PLAIN} user_{}=\"{}\";", ALICE.0, ALICE.1);
     let validator = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler";
     let mut options = Options::default()
@@ -42,22 +43,28 @@ pub(crate) fn secured(version: Version) -> KafkaCluster {
         .with("advertised.listeners", listeners)
         .with(
             "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SIGNED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SIGNED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
         )
+        .with("ssl.keystore.location", &stores.path("broker.p12"))
+        .with("ssl.keystore.type", "PKCS12")
+        .with("ssl.keystore.password", STORE_PASSWORD)
         .with("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER")
         .with("listener.name.signed.sasl.enabled.mechanisms", "OAUTHBEARER")
         .with("listener.name.sasl_plaintext.plain.sasl.jaas.config", &users)
+        .with("listener.name.sasl_ssl.plain.sasl.jaas.config", &users)
         .with("listener.name.signed.oauthbearer.sasl.server.callback.handler.class", validator)
         .with("listener.name.signed.sasl.oauthbearer.jwks.endpoint.url", &url)
         .with("delegation.token.secret.key", "kmirror")
         .with("connections.max.reauth.ms", "5000")
         .with_flag(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}"))
         .with_flag(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.files={}", keys.display()));
-    for mechanism in ["scram-sha-256", "scram-sha-512"] {
-        let option = format!("listener.name.sasl_plaintext.{mechanism}.sasl.jaas.config");
-        options = options.with(&option, &format!("{SCRAM};"));
+    for listener in ["sasl_plaintext", "sasl_ssl"] {
+        for mechanism in ["scram-sha-256", "scram-sha-512"] {
+            let option = format!("listener.name.{listener}.{mechanism}.sasl.jaas.config");
+            options = options.with(&option, &format!("{SCRAM};"));
+        }
     }
-    for listener in ["sasl_plaintext", "signed"] {
+    for listener in ["sasl_plaintext", "sasl_ssl", "signed"] {
         let option = format!("listener.name.{listener}.oauthbearer.sasl.jaas.config");
         options = options.with(&option, &format!("{OAUTH};"));
     }
@@ -77,6 +84,12 @@ struct Login {
 fn password(module: &str, mechanism: &'static str, user: &str, password: &str, options: &str) -> Login {
     let jaas = format!("{module} username=\"{user}\" password=\"{password}\"{options};");
     Login { listener: "SASL_PLAINTEXT", mechanism, jaas, more: Vec::new() }
+}
+
+/// The same through TLS.
+fn sealed(login: Login, stores: &Stores) -> Login {
+    let trust = [("ssl.truststore.location", stores.path("ca.pem"))];
+    Login { listener: "SASL_SSL", more: trust.into_iter().chain(login.more).collect(), ..login }
 }
 
 fn token(endpoint: &str, secret: &str) -> Login {
@@ -118,9 +131,10 @@ fn unsigned() -> Login {
 impl Login {
     /// Gives cluster `alias` this way in.
     fn give(&self, properties: Properties, alias: &str, cluster: &KafkaCluster) -> Properties {
+        let protocol = if self.listener == "SASL_SSL" { "SASL_SSL" } else { "SASL_PLAINTEXT" };
         let mut properties = properties
             .with(&format!("{alias}.bootstrap.servers"), &cluster.bootstrap_of(self.listener))
-            .with(&format!("{alias}.security.protocol"), "SASL_PLAINTEXT")
+            .with(&format!("{alias}.security.protocol"), protocol)
             .with(&format!("{alias}.sasl.mechanism"), self.mechanism)
             .with(&format!("{alias}.sasl.jaas.config"), &self.jaas);
         for (option, value) in &self.more {
@@ -192,6 +206,9 @@ fn refused(login: &Login, clusters: [&KafkaCluster; 2]) -> String {
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(NOT_LET_IN), "it ended with {}:\n{said}", exit.status);
+    for part in ["cluster src: ", &clusters[0].bootstrap_of(login.listener)] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
     assert_keeps_secrets(&said);
     said
 }
@@ -200,11 +217,11 @@ fn refused(login: &Login, clusters: [&KafkaCluster; 2]) -> String {
 fn every_mechanism_mirrors_over_sessions_that_end() {
     // A session is renewed within its last second: on a machine that has nothing heavier to do.
     let _alone = many_processes();
-    let (source, target) = (secured(Version::V3_9_1), secured(Version::V4_3_0));
+    let stores = Stores::make().unwrap();
+    let (source, target) = (secured(Version::V3_9_1, &stores), secured(Version::V4_3_0, &stores));
     let clusters = [&source, &target];
     // Shorter than the test: it is fetched anew meanwhile.
     let endpoint = TokenEndpoint::start(Duration::from_secs(5)).unwrap();
-    let stores = Stores::make().unwrap();
     let encrypted = TokenEndpoint::start_tls(Duration::from_secs(5), &stores).unwrap();
     let mut tokens = delegation_tokens(clusters).into_iter();
     let both = |login: &dyn Fn() -> Login| [login(), login()];
@@ -212,6 +229,8 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
         ("plain", both(&|| password(PLAIN, "PLAIN", ALICE.0, ALICE.1, ""))),
         ("scram256", both(&|| password(SCRAM, "SCRAM-SHA-256", BOB.0, BOB.1, ""))),
         ("scram512", both(&|| password(SCRAM, "SCRAM-SHA-512", BOB.0, BOB.1, ""))),
+        ("plainly-sealed", both(&|| sealed(password(PLAIN, "PLAIN", ALICE.0, ALICE.1, ""), &stores))),
+        ("sealed", both(&|| sealed(password(SCRAM, "SCRAM-SHA-512", BOB.0, BOB.1, ""), &stores))),
         ("unsigned", both(&unsigned)),
         ("oauth", both(&|| token(endpoint.url(), CLIENT.1))),
         ("https", both(&|| token_over_tls(encrypted.url(), &stores))),
@@ -246,9 +265,14 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
     }
     assert_keeps_secrets(&(mirror.stdout() + &mirror.stderr()));
 
+    one_that_is_refused_disturbs_no_other(clusters);
     endpoint.set_down(true);
     let cases = [
         (password(PLAIN, "PLAIN", ALICE.0, SECRETS[3], ""), "PLAIN as user alice was refused"),
+        (
+            sealed(password(PLAIN, "PLAIN", ALICE.0, SECRETS[3], ""), &stores),
+            "PLAIN as user alice was refused",
+        ),
         (password(SCRAM, "SCRAM-SHA-512", BOB.0, SECRETS[3], ""), "SCRAM-SHA-512 as user bo=b, was refused"),
         (
             Login { listener: "SIGNED", ..password(PLAIN, "PLAIN", "a", "b", "") },
@@ -261,4 +285,24 @@ fn every_mechanism_mirrors_over_sessions_that_end() {
         let said = refused(&login, clusters);
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
+}
+
+/// Two flows of one process, of which one has a wrong password at its source.
+fn one_that_is_refused_disturbs_no_other(clusters: [&KafkaCluster; 2]) {
+    let right = || password(PLAIN, "PLAIN", ALICE.0, ALICE.1, "");
+    let ways = [
+        ("let-in", [right(), right()]),
+        ("kept-out", [password(PLAIN, "PLAIN", ALICE.0, SECRETS[3], ""), right()]),
+    ];
+    let mirror = kmirror::start_run(&flows(&ways, clusters), &[]).unwrap();
+    let held = oracle::offsets_held(&clusters[0].bootstrap(), "secured").unwrap();
+    wait_for(&mirror, clusters[1], "let-in-src.secured", held);
+    let refusals = || mirror.stderr().matches("cluster kept-out-src: ").count();
+    eventually("a word about the refusal", || refusals() > 0);
+    oracle::produce(&clusters[0].bootstrap(), "secured", &["--partitions", "2"]).unwrap();
+    let held = oracle::offsets_held(&clusters[0].bootstrap(), "secured").unwrap();
+    wait_for(&mirror, clusters[1], "let-in-src.secured", held);
+    stop(&mirror);
+    assert_same(clusters[0], "secured", clusters[1], "let-in-src.secured");
+    assert_keeps_secrets(&(mirror.stdout() + &mirror.stderr()));
 }

@@ -6,6 +6,7 @@ use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::stores::{KEY_PASSWORD, STORE_PASSWORD, Stores};
 
+use crate::check::check;
 use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, wait_for};
 
 /// `EXIT STATUS` in the manual: no flow could be started.
@@ -34,6 +35,7 @@ fn broker(version: Version, stores: &Stores) -> KafkaCluster {
         .with("ssl.truststore.type", "PEM")
         .with("listener.name.mutual.ssl.client.auth", "required")
         .with("listener.name.old.ssl.enabled.protocols", "TLSv1.2")
+        .with("listener.name.old.ssl.cipher.suites", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
         .with("listener.name.old.ssl.client.auth", "required")
         .with("listener.name.expired.ssl.keystore.location", &stores.path("expired.p12"))
         .with("listener.name.elsewhere.ssl.keystore.location", &stores.path("elsewhere.p12"));
@@ -59,7 +61,7 @@ fn refused(what: &str, source: (&KafkaCluster, &str), target: &KafkaCluster, ssl
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(START_FAILED), "{what}: {said}");
-    for part in parts.iter().chain(&[bootstrap.as_str()]) {
+    for part in parts.iter().chain(&["cluster a: ", bootstrap.as_str()]) {
         assert!(said.contains(part), "{what}: {part} is not in:\n{said}");
     }
     for secret in [STORE_PASSWORD, KEY_PASSWORD, "swordfish"] {
@@ -130,6 +132,7 @@ fn every_store_on_both_sides_new_certificates_and_what_can_be_wrong() {
     assert_same(&new, "u", &old, "b.u");
 
     everything_that_can_be_wrong(&stores, &old, &new);
+    checked(&stores, &old, &new);
     new_certificates_while_running(&stores, &old, &new, (&legacy, &client_p12));
 }
 
@@ -195,9 +198,32 @@ fn everything_that_can_be_wrong(stores: &Stores, old: &KafkaCluster, new: &Kafka
     refused("a plain port", (old, "PLAINTEXT"), new, &[trust], &["plain", "security.protocol"]);
     let newest = [trust, ("enabled.protocols", "TLSv1.3")];
     refused("nothing in common", (old, "OLD"), new, &newest, &["ssl.enabled.protocols"]);
+    let other_cipher = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+    let other_cipher = [trust, ("enabled.protocols", "TLSv1.2"), ("cipher.suites", other_cipher)];
+    refused("no common cipher", (old, "OLD"), new, &other_cipher, &["ssl.cipher.suites"]);
     // Without the comparison of names the chain is still verified.
     let careless = [("truststore.location", other.as_str()), ("endpoint.identification.algorithm", "")];
     refused("unknown CA and no names", (old, "ELSEWHERE"), new, &careless, &["ssl.truststore.location"]);
+}
+
+/// What `check` tells of certificates, and of those that are not good; names are not compared where they are not to be.
+fn checked(stores: &Stores, old: &KafkaCluster, new: &KafkaCluster) {
+    let trust = [("truststore.location", stores.path("ca.pem"))];
+    let trust = trust.each_ref().map(|(key, value)| (*key, value.as_str()));
+    let careless = [trust[0], ("endpoint.identification.algorithm", "")];
+    let ways = [
+        ("SSL", &trust[..], 0, ["ok        TLS", "CN=broker", " until 20"]),
+        ("ELSEWHERE", &careless[..], 0, ["ok        TLS", "CN=elsewhere", " until 20"]),
+        ("EXPIRED", &trust[..], START_FAILED, ["FAILED    TLS", "expired on 20", "not tried Kafka"]),
+    ];
+    for (listener, ssl, code, words) in ways {
+        let flow = Properties::flow(("a", &old.bootstrap_of(listener)), ("b", &new.bootstrap()), "t");
+        let (exit, said) = check(&with(flow, "a", ssl));
+        assert_eq!(exit, Some(code), "{listener}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{listener}: {word} is not in:\n{said}");
+        }
+    }
 }
 
 /// A mirror under load gets another key store; a broker that then trusts only what is new sees it.

@@ -46,8 +46,8 @@ pub enum TopicRights {
     Told(Rights),
     /// Not even DESCRIBE: whether it exists is not told either.
     Hidden,
-    /// It does not exist.
-    Absent,
+    /// It does not exist; what would be allowed if it did, where the broker tells that.
+    Absent(Option<Rights>),
     /// The broker does not tell (before Kafka 2.3), or cannot now.
     Untold,
 }
@@ -75,11 +75,11 @@ pub async fn topic_rights(
         };
         for topic in response.topics {
             let Some(name) = topic.name else { continue };
+            let told = Rights::told(topic.topic_authorized_operations);
             let rights = match ErrorCode::from(topic.error_code) {
                 ErrorCode::TopicAuthorizationFailed => TopicRights::Hidden,
-                ErrorCode::UnknownTopicOrPartition => TopicRights::Absent,
-                _ => Rights::told(topic.topic_authorized_operations)
-                    .map_or(TopicRights::Untold, TopicRights::Told),
+                ErrorCode::UnknownTopicOrPartition => TopicRights::Absent(told),
+                _ => told.map_or(TopicRights::Untold, TopicRights::Told),
             };
             all.insert(Arc::from(name.0.as_str()), rights);
         }

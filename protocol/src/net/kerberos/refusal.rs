@@ -81,7 +81,7 @@ impl Refusal {
             ),
             CLOCK_SKEW => format!(
                 "the clock of this machine and that of the KDC differ by {} s, more than Kerberos allows ({}): set \
-                 the clocks, for example by NTP",
+                 the clocks, for example by NTP, or let the KDC's time count (kdc_timesync in krb5.conf)",
                 self.ahead.unsigned_abs(),
                 if self.ahead >= 0 { "the KDC's is ahead" } else { "the KDC's is behind" }
             ),

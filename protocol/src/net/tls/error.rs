@@ -74,7 +74,8 @@ pub enum TlsError {
     },
     /// The broker's certificate is too old.
     #[error(
-        "the certificate of {subject} expired on {}; the broker needs a new one (or this host's clock is wrong)",
+        "the certificate of {subject} expired on {}; the broker needs a new one, in its ssl.keystore (or this host's clock is \
+         wrong)",
         Moment(*not_after)
     )]
     Expired {

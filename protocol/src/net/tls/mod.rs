@@ -91,11 +91,13 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Reads the bytes as a store of each kind; whether they are one. For fuzzing.
+/// Reads the bytes as a store of each kind, with the passwords of those in `fixtures/tls`; whether they are one. For fuzzing.
 #[doc(hidden)]
 pub fn read_as_store(bytes: &[u8]) -> bool {
-    let password = Secret::new("changeit");
-    keystore::trusted(bytes, None).is_ok() | keystore::identity(bytes, Some(&password), None).is_ok()
+    let (store, key) = (Secret::new("store-secret"), Secret::new("key-secret"));
+    let is_trusted = [None, Some(&store)].map(|password| keystore::trusted(bytes, password).is_ok());
+    let is_identity = keystore::identity(bytes, Some(&store), Some(&key)).is_ok();
+    is_trusted.contains(&true) || is_identity
 }
 
 /// TLS at work: the settings and what was loaded for them.

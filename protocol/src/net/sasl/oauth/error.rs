@@ -34,7 +34,7 @@ pub enum TokenError {
         option: &'static str,
     },
     /// Nobody answers there.
-    #[error("the token endpoint {endpoint} cannot be reached")]
+    #[error("the token endpoint {endpoint} (sasl.oauthbearer.token.endpoint.url) cannot be reached")]
     Unreachable {
         /// Where it is.
         endpoint: Arc<str>,
@@ -52,8 +52,7 @@ pub enum TokenError {
     },
     /// It gives us no token.
     #[error(
-        "the token endpoint {endpoint} answered with HTTP status {status}{message}; check clientId, clientSecret and \
-         scope"
+        "the token endpoint {endpoint} answered with HTTP status {status}{message}; {}", check(*status)
     )]
     Refused {
         /// Where it is.
@@ -80,6 +79,14 @@ pub enum TokenError {
     /// A piece of work of ours ended without a result.
     #[error("an inner task failed; this is a defect of kmirror")]
     Inner,
+}
+
+/// What may be wrong when the endpoint answers with this status.
+fn check(status: u16) -> &'static str {
+    match status {
+        400..=403 => "check clientId, clientSecret and scope",
+        _ => "check sasl.oauthbearer.token.endpoint.url, and the endpoint itself",
+    }
 }
 
 impl TokenError {
