@@ -82,8 +82,20 @@ def delete_records(admin, name, partition, offset):
         future.result(30)
 
 
+def known(admin, name, partition):
+    """What is known of a partition. The broker asked may not have heard of it yet."""
+    found = {}
+
+    def look():
+        found.update(admin.list_topics(name, timeout=20).topics[name].partitions)
+        return int(partition) in found
+
+    wait(look, f"{name}-{partition} did not appear")
+    return found[int(partition)]
+
+
 def leader(admin, name, partition):
-    return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].leader
+    return known(admin, name, partition).leader
 
 
 def elect(admin, name, partition):
@@ -101,7 +113,7 @@ def elect(admin, name, partition):
 
 
 def replicas(admin, name, partition):
-    return admin.list_topics(name, timeout=20).topics[name].partitions[int(partition)].replicas
+    return known(admin, name, partition).replicas
 
 
 def allow(admin, resource, name, *operations):

@@ -280,7 +280,10 @@ fn says(process: &Process, words: &[&str]) {
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(NOT_LET_IN), "{said}");
-    for word in words.iter().chain(&["cluster none: none of its bootstrap servers can be used (localhost:"]) {
+    for word in words
+        .iter()
+        .chain(&["none->dst: cluster ", ": none of its bootstrap servers can be used (localhost:"])
+    {
         assert!(said.contains(word), "'{word}' is missing in:\n{said}");
     }
     for secret in ["gu3ssed", PASSWORD] {
