@@ -1,5 +1,5 @@
 """Whether a reader of committed records ever sees a part of a transaction: follows a topic of one partition until load.py's
-`end` comes, and looks each time it has read all there is whether a transaction has begun and not ended there.
+`end` comes, and looks each time it has read all there is whether a transaction has begun and not ended there. Tells of each look how many there were, and of how many transactions.
 """
 
 import json
@@ -34,6 +34,7 @@ def main():
             records += 1
         elif message.error().code() == KafkaError._PARTITION_EOF:
             looks.add(records)
+            print(len(looks), len(first), file=sys.stderr, flush=True)
         else:
             raise KafkaException(message.error())
     consumer.close()

@@ -1,6 +1,6 @@
 //! The integration tests, in one binary. Each file says what it proves; `TESTING.md` lists them all.
 //!
-//! Tests start in the order of their names, four at a time; those that hold `many_processes` are in files of their own, so
+//! Tests start in the order of their names, three at a time; those that hold `many_processes` are in files of their own, so
 //! that they do not wait for one another side by side.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is all test code, helpers included")]
 

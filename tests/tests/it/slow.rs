@@ -19,7 +19,7 @@ use kmirror_tests::process::{Process, Signal, run};
 use kmirror_tests::proxy::{Link, Proxy};
 
 use crate::acls::configs;
-use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, target};
+use crate::fixture::{SOON, assert_same, create, eventually, many_processes, source, stop, target};
 
 /// What the program takes beside `kmirror.buffer.memory`, in megabytes: its code, its threads, what the allocator keeps.
 const PROGRAM_MB: f64 = 22.0;
@@ -277,7 +277,7 @@ impl File {
 
 #[test]
 fn limits_change_while_a_mirror_runs_and_nothing_else_does() {
-    let (source, target) = (crate::fixture::source(), target());
+    let (source, target) = (source(), target());
     load(source, "paced", 2, 30_000);
     let file = File::new(Properties::between(("reload", source), ("target", target), "paced"));
     let limit = "kmirror.max.bytes.per.second";
@@ -339,6 +339,52 @@ fn partitions_of_other_leaders_keep_their_speed() {
     eventually("all records", || held() == all);
     stop(&mirror);
     assert_same(&source, "gone", target(), "led.gone");
+}
+
+/// The same at the target, where what was fetched for the partition would wait. `KMIRROR_LEADER_GONE_SECONDS` says for how
+/// long.
+#[test]
+fn a_target_partition_without_leader_takes_neither_memory_nor_time_from_others() {
+    let gone = std::env::var("KMIRROR_LEADER_GONE_SECONDS").map_or(8, |seconds| seconds.parse().unwrap());
+    let mut target = KafkaCluster::start(Version::V3_9_1, Options::three_brokers()).unwrap();
+    let at = target.bootstrap();
+    for (topic, replicas) in [("steady", 3), ("waiting", 1)] {
+        create(topic, 2, &[]);
+        oracle::create_topic(&at, &format!("held.{topic}"), 2, replicas, &[]).unwrap();
+    }
+    let properties = Properties::between(("held", source()), ("target", &target), "steady, waiting")
+        .with("offset.storage.replication.factor", "3")
+        .with("kmirror.buffer.memory", "4194304");
+    let mirror = kmirror::start_run(&properties, &[]).unwrap();
+    let producers = ["steady", "waiting"].map(|topic| {
+        let bootstrap = source().bootstrap();
+        let options = ["--case", "plain", "--partitions", "2", "--rate", "1000"];
+        let arguments = [&[bootstrap.as_str(), topic], &options[..]].concat();
+        oracle::start("produce", topic, &arguments, target.directory()).unwrap()
+    });
+    let held = |topic: &str| oracle::offsets_held(&at, &format!("held.{topic}")).unwrap_or(0);
+    eventually("records of both", || held("steady").min(held("waiting")) > 2000);
+
+    let leader = oracle::ask("admin", &[&at, "leader", "held.waiting", "0"]).unwrap();
+    let leader = i32::try_from(leader.as_i64().unwrap()).unwrap();
+    target.stop_broker(leader).unwrap();
+    let (before, began) = (held("steady"), Instant::now());
+    thread::sleep(Duration::from_secs(gone));
+    let (records, seconds) = ((held("steady") - before) as f64, began.elapsed().as_secs_f64());
+    let peak = peak(&mirror).unwrap();
+    eprintln!("a target leader gone for {gone} s: {:.0} records/s of 1000, {peak:.1} MB", records / seconds);
+    assert!(records / seconds > 850.0, "{records} in {seconds}\n{}", mirror.tail(40));
+    assert!(peak < 4.2 + PROGRAM_MB, "{peak} MB");
+    target.start_broker(leader).unwrap();
+    for (producer, topic) in producers.iter().zip(["steady", "waiting"]) {
+        producer.stop(SOON).unwrap();
+        let all = oracle::offsets_held(&source().bootstrap(), topic).unwrap();
+        eventually("all records", || held(topic) == all);
+    }
+    stop(&mirror);
+    for topic in ["steady", "waiting"] {
+        assert_same(source(), topic, &target, &format!("held.{topic}"));
+    }
 }
 
 /// Thousands of partitions of which ten are written to. `KMIRROR_IDLE_PARTITIONS` says how many.
