@@ -57,6 +57,8 @@ fn killed_and_paused(versions: (Version, Version), topic: &str) {
         one.kill().unwrap();
         one = start();
     }
+    // While members are killed one after the other nobody may have got in yet.
+    other.wait_until("it mirrors", SOON, || other.stderr().contains("mirroring flow=")).unwrap();
     thread::sleep(Duration::from_secs(1));
     other.signal(Signal::STOP);
     thread::sleep(SESSION + Duration::from_secs(3));
