@@ -15,7 +15,7 @@ use crate::expiry;
 use crate::flow::workers::Workers;
 use crate::heartbeat;
 use crate::metrics;
-use crate::plan::{ClusterAlias, LimitPlan, Plan, SecurityChange};
+use crate::plan::{LimitPlan, Plan, SecurityChange};
 use crate::status::{FlowStatus, Status};
 
 /// A mirror that runs. Dropping it stops it at once; [`Mirror::stop`] stops it in good order.
@@ -80,15 +80,10 @@ impl Mirror {
             flows.spawn(flow.run());
         }
         for heartbeats in plan.heartbeats.clone() {
-            let between = |source: &ClusterAlias, target: &ClusterAlias| {
-                let is_it = |flow: &&Arc<FlowStatus>| {
-                    *flow.source == *source.as_str() && *flow.target == *target.as_str()
-                };
-                status.flows.iter().find(is_it).cloned()
-            };
             // Whoever looks after the flow writes them; of a pair without one, after the flow back.
-            let (source, target) = (&heartbeats.source, &heartbeats.target);
-            let flow = between(source, target).or_else(|| between(target, source));
+            let (source, target) = (heartbeats.source.as_str(), heartbeats.target.as_str());
+            let at = place(&status.flows, source, target).or_else(|| place(&status.flows, target, source));
+            let flow = at.and_then(|at| status.flows.get(at)).cloned();
             let running = heartbeat::run(heartbeats, flow, shared.stop.clone());
             flows.spawn(async {
                 running.await;
@@ -117,8 +112,7 @@ impl Mirror {
     ///
     /// What was fetched already is not held back. Limits count for this process alone.
     pub fn set_limits(&self, source: &str, target: &str, limits: LimitPlan) -> bool {
-        let is_it = |flow: &Arc<FlowStatus>| &*flow.source == source && &*flow.target == target;
-        let at = self.status.flows.iter().position(is_it);
+        let at = place(&self.status.flows, source, target);
         let Some(sender) = at.and_then(|at| self.limits.get(at)) else { return false };
         sender.send_replace(Arc::new(limits));
         true
@@ -178,4 +172,9 @@ impl Mirror {
         }
         result
     }
+}
+
+/// Where the flow from `source` to `target` stands.
+fn place(flows: &[Arc<FlowStatus>], source: &str, target: &str) -> Option<usize> {
+    flows.iter().position(|flow| *flow.source == *source && *flow.target == *target)
 }

@@ -4,8 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -60,15 +59,9 @@ fn port() -> Result<u16> {
         return Ok(*port);
     }
     let process = Process::spawn("serve", &mut python("serve")?, &scratch("oracle")?)?;
-    let begun = Instant::now();
-    loop {
-        if let Some(port) = process.stdout().strip_suffix('\n').and_then(|text| text.parse().ok()) {
-            *server = Some((process, port));
-            return Ok(port);
-        }
-        if process.exited().is_some() || begun.elapsed() > START {
-            bail!("serve.py does not start: {}", process.tail(20));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let told = || process.stdout().strip_suffix('\n').and_then(|text| text.parse().ok());
+    process.wait_until("it listened", START, || told().is_some())?;
+    let port = told().context("serve.py named no port")?;
+    *server = Some((process, port));
+    Ok(port)
 }

@@ -2,10 +2,9 @@
 
 use std::net::TcpStream;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::artefacts::python_proxy;
 use crate::cache::scratch;
@@ -29,13 +28,7 @@ impl SocksProxy {
         command.env("PYTHONPATH", python_proxy()?).env("PYTHONUNBUFFERED", "1");
         command.args(["-m", "pproxy", "-v", "-l"]).arg(format!("socks5://{address}#{user}:{password}"));
         let process = Process::spawn("socks", &mut command, &scratch("socks")?)?;
-        let begun = Instant::now();
-        while TcpStream::connect(&address).is_err() {
-            if process.exited().is_some() || begun.elapsed() > START {
-                bail!("the proxy does not start: {}", process.tail(10));
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        process.wait_until("it listened", START, || TcpStream::connect(&address).is_ok())?;
         Ok(Self { process, address })
     }
 

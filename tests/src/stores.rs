@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::cache::{replace, scratch};
+use crate::kafka::Options;
 use crate::process::run;
 
 /// The password of every store.
@@ -53,6 +54,17 @@ impl Stores {
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)?;
         Ok(config)
+    }
+
+    /// A broker with the certificate `broker`, which trusts those that `ca` has signed.
+    #[must_use]
+    pub fn of_broker(&self, options: Options) -> Options {
+        options
+            .with("ssl.keystore.location", &self.path("broker.p12"))
+            .with("ssl.keystore.type", "PKCS12")
+            .with("ssl.keystore.password", STORE_PASSWORD)
+            .with("ssl.truststore.location", &self.path("ca.pem"))
+            .with("ssl.truststore.type", "PEM")
     }
 
     /// Where the file is.

@@ -160,6 +160,7 @@ fn source_transactions_are_seen_whole() {
     stop(&mirror);
     let seen: Value = serde_json::from_str(&reader.stdout()).unwrap();
     assert_eq!(seen["torn"].as_array().map(Vec::len), Some(0), "{seen}");
+    assert!(seen["looks"].as_u64() > Some(4) && seen["transactions"].as_u64() > Some(30), "{seen}");
     let ledger = directory.join("ledger.json");
     fs::write(&ledger, load.stdout()).unwrap();
     assert_whole(&target, "pie.pieces", &ledger);

@@ -51,7 +51,8 @@ fn secured(version: Version, kdc: &Kdc, module: &str, stores: &Stores, session: 
             "PLAINTEXT://127.0.0.1:{{port.PLAINTEXT}},KRB://{host}:{{port.KRB}},KRBS://{host}:{{port.KRBS}}"
         )
     };
-    let options = Options::default()
+    let options = stores
+        .of_broker(Options::default())
         .with("listeners", &format!("{},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}", listeners("127.0.0.1")))
         .with("advertised.listeners", &listeners("localhost"))
         .with(
@@ -63,11 +64,6 @@ fn secured(version: Version, kdc: &Kdc, module: &str, stores: &Stores, session: 
         .with("listener.name.krbs.sasl.enabled.mechanisms", "GSSAPI")
         .with("listener.name.krbs.gssapi.sasl.jaas.config", module)
         .with("listener.name.krbs.ssl.client.auth", "required")
-        .with("ssl.keystore.location", &stores.path("broker.p12"))
-        .with("ssl.keystore.type", "PKCS12")
-        .with("ssl.keystore.password", STORE_PASSWORD)
-        .with("ssl.truststore.location", &stores.path("ca.pem"))
-        .with("ssl.truststore.type", "PEM")
         .with("sasl.kerberos.service.name", "kafka")
         .with("connections.max.reauth.ms", &session.as_millis().to_string())
         .with_flag(format!("-Djava.security.krb5.conf={}", kdc.config().display()));

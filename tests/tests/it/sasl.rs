@@ -12,7 +12,7 @@ use kmirror_tests::kmirror::{self, Properties};
 use kmirror_tests::oracle;
 use kmirror_tests::passwords::LOGIN_MODULE as SCRAM;
 use kmirror_tests::process::{Process, run};
-use kmirror_tests::stores::{STORE_PASSWORD, Stores};
+use kmirror_tests::stores::Stores;
 use kmirror_tests::token_endpoint::{CLIENT, TokenEndpoint};
 
 use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, wait_for};
@@ -38,16 +38,14 @@ pub(crate) fn secured(version: Version, stores: &Stores) -> KafkaCluster {
                      SASL_SSL://127.0.0.1:{port.SASL_SSL},SIGNED://127.0.0.1:{port.SIGNED}";
     let users = format!("{PLAIN} user_{}=\"{}\";", ALICE.0, ALICE.1);
     let validator = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler";
-    let mut options = Options::default()
+    let mut options = stores
+        .of_broker(Options::default())
         .with("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}"))
         .with("advertised.listeners", listeners)
         .with(
             "listener.security.protocol.map",
             "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SIGNED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
         )
-        .with("ssl.keystore.location", &stores.path("broker.p12"))
-        .with("ssl.keystore.type", "PKCS12")
-        .with("ssl.keystore.password", STORE_PASSWORD)
         .with("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER")
         .with("listener.name.signed.sasl.enabled.mechanisms", "OAUTHBEARER")
         .with("listener.name.sasl_plaintext.plain.sasl.jaas.config", &users)

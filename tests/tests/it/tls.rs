@@ -20,7 +20,8 @@ fn broker(version: Version, stores: &Stores) -> KafkaCluster {
     let listeners = each(&|name| format!("{name}://127.0.0.1:{{port.{name}}}"));
     let advertised = each(&|name| format!("{name}://localhost:{{port.{name}}}"));
     let protocols = each(&|name| format!("{name}:SSL"));
-    let options = Options::default()
+    let options = stores
+        .of_broker(Options::default())
         .with("listeners", &format!("{open},{listeners},CONTROLLER://127.0.0.1:{{port.CONTROLLER}}"))
         .with("advertised.listeners", &format!("{open},{advertised}"))
         .with(
@@ -28,11 +29,6 @@ fn broker(version: Version, stores: &Stores) -> KafkaCluster {
             &format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocols}"),
         )
         .with("connections.max.idle.ms", "3000")
-        .with("ssl.keystore.location", &stores.path("broker.p12"))
-        .with("ssl.keystore.type", "PKCS12")
-        .with("ssl.keystore.password", STORE_PASSWORD)
-        .with("ssl.truststore.location", &stores.path("ca.pem"))
-        .with("ssl.truststore.type", "PEM")
         .with("listener.name.mutual.ssl.client.auth", "required")
         .with("listener.name.old.ssl.enabled.protocols", "TLSv1.2")
         .with("listener.name.old.ssl.cipher.suites", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
