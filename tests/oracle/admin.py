@@ -66,8 +66,8 @@ def alter(admin, name, *configs):
         future.result(30)
 
 
-def held(admin, name):
-    partitions = topic_list(admin).get(name, [])
+def held(admin, name, *only):
+    partitions = [int(one) for one in only] or topic_list(admin).get(name, [])
     with_client = Consumer({**common.client(sys.argv[1]), "group.id": "held"})
     total = 0
     for partition in partitions:

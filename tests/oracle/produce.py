@@ -119,7 +119,8 @@ def send(options, client, digest, partition, index):
 
 
 def burst(options, codec, indexes, digests):
-    client = producer(options, codec, 20)
+    # Long, so that the batches of a busy machine are as large as those of an idle one; flush() does not wait for it.
+    client = producer(options, codec, 500)
     if options.transactional:
         client.init_transactions(30)
         client.begin_transaction()

@@ -179,14 +179,14 @@ impl Cluster {
         fetched.await.unwrap_or_else(|| Err(self.inner_error()))
     }
 
-    /// Fetches metadata, unless a generation newer than `known` (the one a failure was seen with) is here
-    /// already.
+    /// Fetches metadata, unless these topics have been asked for after the generation `known`, the one a failure was
+    /// seen with.
     ///
     /// # Errors
     /// As [`refresh`](Self::refresh).
     pub async fn refresh_after(&self, known: u64, topics: Topics) -> Result<Arc<Metadata>, ClientError> {
         match self.metadata() {
-            Some(metadata) if metadata.generation > known => Ok(metadata),
+            Some(metadata) if metadata.is_newer_than(known, &topics) => Ok(metadata),
             _ => self.refresh(topics).await,
         }
     }

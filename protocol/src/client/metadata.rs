@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::cluster::Topics;
 use crate::net::Address;
 use crate::wire::error::ErrorCode;
 use crate::wire::fetch::TopicKey;
@@ -36,6 +37,10 @@ pub struct Metadata {
     pub brokers: BTreeMap<NodeId, Broker>,
     /// The topics that were asked for so far, or all that are visible.
     pub topics: HashMap<Arc<str>, Arc<Topic>>,
+    /// The last generation for which all topics were asked for.
+    pub all_asked: u64,
+    /// The generations since for which some of them were.
+    pub asked: HashMap<Arc<str>, u64>,
 }
 
 /// A broker as clients reach it.
@@ -103,6 +108,18 @@ impl Metadata {
         self.partition(topic, index)?.leader
     }
 
+    /// Whether all these topics have been asked for since that generation. Others may be asked for again and again
+    /// meanwhile, which says nothing of these.
+    pub(super) fn is_newer_than(&self, generation: u64, topics: &Topics) -> bool {
+        match topics {
+            Topics::All => self.all_asked > generation,
+            Topics::None => self.generation > generation,
+            Topics::Named(names) => names.iter().all(|name| {
+                self.asked.get(name).copied().unwrap_or_default().max(self.all_asked) > generation
+            }),
+        }
+    }
+
     /// What a response says, on top of what is known: `all` replaces the topics, otherwise those in the response
     /// are added.
     pub(super) fn updated(&self, response: &MetadataResponse, all: bool) -> Self {
@@ -112,9 +129,15 @@ impl Metadata {
             let rack = broker.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
             Some((NodeId(broker.node_id.0), Broker { address, rack }))
         });
-        let mut topics = if all { HashMap::new() } else { self.topics.clone() };
+        let generation = self.generation + 1;
+        let all_asked = if all { generation } else { self.all_asked };
+        let (mut topics, mut asked) =
+            if all { Default::default() } else { (self.topics.clone(), self.asked.clone()) };
         for topic in &response.topics {
             let Some(topic) = self.topic(topic) else { continue };
+            if !all {
+                asked.insert(Arc::clone(&topic.name), generation);
+            }
             // What did not change is kept, so that it takes no more memory and is known by its address.
             let topic = match self.topics.get(&topic.name) {
                 Some(known) if **known == topic => Arc::clone(known),
@@ -123,11 +146,13 @@ impl Metadata {
             topics.insert(Arc::clone(&topic.name), topic);
         }
         Self {
-            generation: self.generation + 1,
+            generation,
             cluster_id: response.cluster_id.as_ref().map(|id| Arc::from(id.as_str())),
             controller: node(response.controller_id.0),
             brokers: brokers.collect(),
             topics,
+            all_asked,
+            asked,
         }
     }
 
@@ -216,6 +241,23 @@ mod tests {
         assert_eq!(first.updated(&other, false).topics.len(), 2);
         assert_eq!(first.updated(&other, true).topics.len(), 1);
         assert_eq!(first.updated(&other, true).generation, 2);
+    }
+
+    #[test]
+    fn news_of_other_topics_are_no_news() {
+        let named = |name: &str| Topics::Named(vec![Arc::from(name)]);
+        let first = Metadata::default().updated(&samples::metadata(12), true);
+        let mut other = samples::metadata(12);
+        other.topics[0].name = Some(crate::wire::messages::parts::TopicName("other".to_owned().into()));
+        let second = first.updated(&other, false);
+        assert!(second.is_newer_than(1, &named("other")) && second.is_newer_than(1, &Topics::None));
+        assert!(!second.is_newer_than(1, &named("orders")) && !second.is_newer_than(1, &Topics::All));
+        let third = second.updated(&other, true);
+        assert!(
+            [named("orders"), named("other"), Topics::All]
+                .iter()
+                .all(|topics| third.is_newer_than(2, topics))
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is slow or full: a slow target, a leader that is gone, idle partitions by the thousand, quotas, limits, long
 //! links. Memory stays in the budget, and nobody waits for another.
 
+use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -307,6 +308,33 @@ fn limits_change_while_a_mirror_runs_and_nothing_else_does() {
     assert_same(source, "paced", target, "reload.paced");
 }
 
+/// How fast records came to the source and to the target in the same time: a busy machine's producer is slow, too.
+struct Pace {
+    came: u64,
+    arrived: u64,
+    seconds: f64,
+}
+
+impl Pace {
+    fn over(time: Duration, source: impl Fn() -> u64, target: impl Fn() -> u64) -> Self {
+        let (came, arrived, began) = (source(), target(), Instant::now());
+        thread::sleep(time);
+        let (came, arrived) = (source() - came, target() - arrived);
+        Self { came, arrived, seconds: began.elapsed().as_secs_f64() }
+    }
+
+    fn is_kept(&self) -> bool {
+        self.came as f64 > 100.0 * self.seconds && self.arrived as f64 > 0.9 * self.came as f64
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [came, arrived] = [self.came, self.arrived].map(|records| records as f64 / self.seconds);
+        write!(f, "{arrived:.0} records/s of {came:.0}")
+    }
+}
+
 /// Of three brokers one is gone for a while, and with it the only replica of a partition.
 #[test]
 fn partitions_of_other_leaders_keep_their_speed() {
@@ -326,11 +354,10 @@ fn partitions_of_other_leaders_keep_their_speed() {
     let leader = oracle::ask("admin", &[&bootstrap, "leader", "gone", "2"]).unwrap();
     let leader = i32::try_from(leader.as_i64().unwrap()).unwrap();
     source.stop_broker(leader).unwrap();
-    let (before, began) = (held(), Instant::now());
-    thread::sleep(Duration::from_secs(8));
-    let (records, seconds) = ((held() - before) as f64, began.elapsed().as_secs_f64());
-    eprintln!("with a leader gone: {:.0} records/s of 1000", records / seconds);
-    assert!(records / seconds > 850.0, "{records} in {seconds}\n{}", mirror.tail(40));
+    let others = || oracle::ask("admin", &[&bootstrap, "held", "gone", "0", "1"]).unwrap().as_u64().unwrap();
+    let pace = Pace::over(Duration::from_secs(8), others, held);
+    eprintln!("with a leader gone: {pace}");
+    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
     producer.stop(SOON).unwrap();
     source.start_broker(leader).unwrap();
     let options = ["--case", "plain", "--partitions", "3", "--seed", "after"];
@@ -368,12 +395,11 @@ fn a_target_partition_without_leader_takes_neither_memory_nor_time_from_others()
     let leader = oracle::ask("admin", &[&at, "leader", "held.waiting", "0"]).unwrap();
     let leader = i32::try_from(leader.as_i64().unwrap()).unwrap();
     target.stop_broker(leader).unwrap();
-    let (before, began) = (held("steady"), Instant::now());
-    thread::sleep(Duration::from_secs(gone));
-    let (records, seconds) = ((held("steady") - before) as f64, began.elapsed().as_secs_f64());
+    let came = || oracle::offsets_held(&source().bootstrap(), "steady").unwrap();
+    let pace = Pace::over(Duration::from_secs(gone), came, || held("steady"));
     let peak = peak(&mirror).unwrap();
-    eprintln!("a target leader gone for {gone} s: {:.0} records/s of 1000, {peak:.1} MB", records / seconds);
-    assert!(records / seconds > 850.0, "{records} in {seconds}\n{}", mirror.tail(40));
+    eprintln!("a target leader gone for {gone} s: {pace}, {peak:.1} MB");
+    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
     assert!(peak < 4.2 + PROGRAM_MB, "{peak} MB");
     target.start_broker(leader).unwrap();
     for (producer, topic) in producers.iter().zip(["steady", "waiting"]) {
@@ -411,21 +437,19 @@ fn idle_partitions_cost_nothing() {
     let producer = oracle::start("produce", "produce", &arguments, source.directory()).unwrap();
     let held = || oracle::offsets_held(&to, "many.busy").unwrap_or(0);
     eventually("the first records", || held() > 1000);
-    let (before, at, cpu) = (held(), Instant::now(), cpu_of(&mirror));
-    thread::sleep(Duration::from_secs(6));
-    let (records, seconds) = ((held() - before) as f64, at.elapsed().as_secs_f64());
-    let cpu = cpu_of(&mirror) - cpu;
+    let cpu = cpu_of(&mirror);
+    let came = || oracle::offsets_held(&from, "busy").unwrap();
+    let pace = Pace::over(Duration::from_secs(6), came, held);
+    let cpu = (cpu_of(&mirror) - cpu) / pace.seconds;
     let peak = peak(&mirror).unwrap();
     eprintln!(
-        "{idle} idle partitions: made in {:.1} s, mirror started in {:.1} s, then {:.0} records/s of 5000 with {:.2} \
-         CPU s a second, peak {peak:.1} MB",
+        "{idle} idle partitions: made in {:.1} s, mirror started in {:.1} s, then {pace} with {cpu:.2} CPU s a second, \
+         peak {peak:.1} MB",
         made.as_secs_f64(),
         started.as_secs_f64(),
-        records / seconds,
-        cpu / seconds,
     );
-    assert!(records / seconds > 4000.0, "{records} in {seconds}\n{}", mirror.tail(40));
-    assert!(cpu / seconds < 0.3, "{cpu} in {seconds}");
+    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    assert!(cpu < 0.3, "{cpu}");
     // Beside the budget each partition has its state.
     assert!(peak < 25.2 + PROGRAM_MB + 0.006 * f64::from(idle), "{peak}");
     producer.stop(SOON).unwrap();
