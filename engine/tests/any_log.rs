@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use kmirror_engine::flow::aborted::Aborted;
-use kmirror_engine::flow::rewrite::{DropReason, Planner, Step, TargetRules};
+use kmirror_engine::flow::rewrite::{Backlog, DropReason, Step, TargetRules};
 use kmirror_engine::ids::{SourceOffset, TargetOffset};
 use kmirror_engine::offsets::map::{OffsetMap, Translation};
 use kmirror_engine::offsets::stretch::{Landed, Runs, Settled};
@@ -186,7 +186,7 @@ fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> (Vec<By
     while position < log.end {
         let (bytes, list, _) = log.fetch(position, *sizes.next().unwrap());
         let mut aborted = Aborted::new(&list);
-        let mut planner = Planner::new(rules, SourceOffset(0));
+        let mut backlog = Backlog::default();
         for entry in Entries::new(bytes) {
             let entry = entry.unwrap();
             let from = SourceOffset(position);
@@ -194,12 +194,12 @@ fn mirrored(log: &Log, from: i64, fetches: &[usize], committed: bool) -> (Vec<By
             match aborted.check(&entry).filter(|_| committed) {
                 Some(reason) => {
                     assert_eq!(reason, DropReason::Aborted);
-                    planner.drop_entry(&entry, reason);
+                    backlog.drop_entry(&entry, reason);
                 }
-                None => planner.push(entry, from),
+                None => backlog.push(entry, from, &rules, SourceOffset(0)),
             }
         }
-        for step in planner.finish() {
+        while let Some(step) = backlog.next_step(&rules) {
             match step {
                 Step::Forward(batch) => {
                     let runs = Runs::dense(SourceOffset(batch.header.base_offset));

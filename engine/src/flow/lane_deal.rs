@@ -164,7 +164,7 @@ impl Lane {
     /// Has the next records dealt out.
     pub(crate) fn advance_dealing(&mut self, slot: Slot, outlets: &[Slot]) {
         while let Some(partition) = self.partition_mut(slot).filter(|one| one.job_end.is_none()) {
-            match partition.steps.pop_front() {
+            match partition.backlog.next_step(&partition.rules) {
                 None => return,
                 Some(Step::Skip { reason, next, bytes }) => {
                     partition.buffered = partition.buffered.saturating_sub(bytes);
@@ -219,7 +219,7 @@ impl Lane {
                 if let Some(end) = end {
                     self.pass_all(&outlets, end);
                 }
-                self.advance_steps(slot);
+                self.advance(slot);
                 self.sync_session(slot);
             }
             Err(error) => {

@@ -284,7 +284,7 @@ impl Lane {
         match resume {
             Resume::Exactly { sequence, .. } => {
                 partition.next_sequence = sequence;
-                partition.lost_to = None;
+                partition.given_up_at = None;
                 self.is_proved(slot);
             }
             Resume::Ahead { sequence, records, .. } => {
@@ -308,7 +308,8 @@ impl Lane {
         let shares_targets = self.shares_targets;
         let Some(partition) = self.partition_mut(slot) else { return };
         // Where others write, too, what comes before tells nothing.
-        partition.lost_to = partition.lost_to.into_iter().chain(end).min().filter(|_| !shares_targets);
+        partition.given_up_at =
+            partition.given_up_at.into_iter().chain(end).min().filter(|_| !shares_targets);
         let source = partition.source.clone();
         self.actions.push(Action::Note(source, Note::TargetLost(records)));
         self.renew(slot);
@@ -339,7 +340,11 @@ impl Lane {
         if self.is_transactional() {
             return self.abort("the target cannot tell what it holds of the transaction".into());
         }
+        let shares_targets = self.shares_targets;
         let Some(partition) = self.partition_mut(slot) else { return };
+        if partition.recovered && !shares_targets {
+            partition.given_up_at = partition.given_up_at.or_else(|| partition.ledger.target_end());
+        }
         if let Some(identity) = partition.identity.take().filter(|_| partition.identity_is_its_own) {
             partition.raised = identity.raised();
         }

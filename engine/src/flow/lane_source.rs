@@ -14,9 +14,9 @@ use kmirror_protocol::wire::reencode::Encoded;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::Lane;
 use super::lane_link::Link;
-use super::partition::{NodeId, Outgoing, Queued, Role, SourceSide};
+use super::partition::{NodeId, Outgoing, Partition, Queued, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
-use super::rewrite::{DropReason, Planner, Step};
+use super::rewrite::{DropReason, Step};
 use crate::error::chain;
 use crate::ids::SourceOffset;
 
@@ -113,7 +113,6 @@ impl Lane {
         }
         partition.source_recovered();
         let mut aborted = read_committed.then(|| super::aborted::Aborted::new(&fetched.aborted));
-        let mut planner = Planner::new(partition.rules, partition.inspect_until);
         let mut damage = None;
         let buffered = partition.buffered;
         partition.settle_doubt();
@@ -136,18 +135,19 @@ impl Lane {
                     partition.fetch_offset = SourceOffset(entry.last_offset() + 1);
                     partition.buffered += entry.size();
                     match aborted.as_mut().and_then(|aborted| aborted.check(&entry)) {
-                        Some(reason) => planner.drop_entry(&entry, reason),
-                        None => planner.push(entry, from),
+                        Some(reason) => partition.backlog.drop_entry(&entry, reason),
+                        None => {
+                            partition.backlog.push(entry, from, &partition.rules, partition.inspect_until)
+                        }
                     }
                 }
                 Err(error) => damage = Some(chain(&error)),
             }
         }
-        partition.steps.extend(planner.finish());
         let (topic, bytes) =
             (Arc::clone(&partition.source.topic), partition.buffered.saturating_sub(buffered));
         self.limits.count(&topic, bytes, self.now);
-        self.advance_steps(slot);
+        self.advance(slot);
         match damage {
             None => self.sync_session(slot),
             Some(what) => self.damaged(slot, node, &what),
@@ -213,8 +213,8 @@ impl Lane {
                     return self.begin_again(slot, next);
                 }
                 partition.fetch_offset = next;
-                partition.steps.push_back(Step::Skip { reason: DropReason::Lost, next, bytes: 0 });
-                self.advance_steps(slot);
+                partition.backlog.skip(DropReason::Lost, next, 0);
+                self.advance(slot);
             }
         }
         self.sync_session(slot);
@@ -241,16 +241,28 @@ impl Lane {
         }
     }
 
-    /// Moves fetched steps towards the queue, in order, up to a re-encoding that is still at work.
-    pub(crate) fn advance_steps(&mut self, slot: Slot) {
+    /// After something was fetched, or encoded again.
+    pub(crate) fn advance(&mut self, slot: Slot) {
+        match self.partition(slot).map(|partition| &partition.role) {
+            Some(Role::Reader(outlets)) => {
+                let outlets = outlets.clone();
+                self.advance_dealing(slot, &outlets);
+            }
+            _ => self.make_ready(slot),
+        }
+    }
+
+    /// Moves what was fetched towards the queue, in order, up to a re-encoding that is still at work, and no further than
+    /// it is needed there.
+    pub(crate) fn prepare(&mut self, slot: Slot) {
+        let waits = |partition: &&Partition| partition.role == Role::Whole && !partition.backlog.is_empty();
+        if self.partition(slot).filter(waits).is_none() {
+            return;
+        }
         let status = Arc::clone(&self.status);
         let Some(partition) = self.partition_mut(slot) else { return };
-        if let Role::Reader(outlets) = &partition.role {
-            let outlets = outlets.clone();
-            return self.advance_dealing(slot, &outlets);
-        }
-        while partition.job_end.is_none() {
-            match partition.steps.pop_front() {
+        while partition.job_end.is_none() && !partition.is_prepared() {
+            match partition.backlog.next_step(&partition.rules) {
                 None => break,
                 Some(Step::Forward(batch)) => {
                     status.counters.forwarded.add(1, batch.header.total_len() as u64);
@@ -284,7 +296,6 @@ impl Lane {
                 }
             }
         }
-        self.make_ready(slot);
     }
 
     pub(crate) fn reencoded(&mut self, question: Question, result: Result<Vec<Encoded>, RecordError>) {
@@ -296,7 +307,7 @@ impl Lane {
             Ok(encoded) => {
                 partition.queue_encoded(encoded);
                 partition.queue.extend(end.map(Queued::Skip));
-                self.advance_steps(slot);
+                self.advance(slot);
                 self.sync_session(slot);
             }
             Err(error) => {

@@ -175,7 +175,6 @@ impl Lane {
         partition.sending_to = Some(node);
         partition.outstanding += 1;
         partition.buffered = partition.buffered.saturating_sub(bytes);
-        partition.settle_skips()?;
         let stamp = Stamp {
             producer_id: identity.producer_id,
             producer_epoch: identity.producer_epoch,
@@ -189,12 +188,15 @@ impl Lane {
             header: outgoing.header.stamped(outgoing.payload.len(), stamp),
             payload: outgoing.payload,
         };
+        self.prepare(slot);
+        self.partition_mut(slot).map_or(Ok(()), Partition::settle_skips)?;
         self.sync_session(slot);
         Ok(Some((entry, Sent { slot, ticket, records: u64::from(records.unsigned_abs()), bytes })))
     }
 
     /// Puts a partition into its leader's queue, if it has something to send.
     pub(crate) fn make_ready(&mut self, slot: Slot) {
+        self.prepare(slot);
         let Some(partition) = self.partition_mut(slot) else { return };
         if let Err(error) = partition.settle_skips() {
             return self.stop(slot, error.to_string().into());
@@ -278,7 +280,7 @@ impl Lane {
         // A duplicate that the broker no longer remembers is answered without an offset (-1).
         let base_offset = Some(TargetOffset(base_offset)).filter(|offset| offset.0 >= 0);
         if let Some(base) = base_offset
-            && let Some(end) = partition.lost_to.take_if(|end| *end < base)
+            && let Some(end) = partition.given_up_at.take_if(|end| *end < base)
         {
             self.possible_duplicates(slot, base.0 - end.0);
         }

@@ -334,6 +334,11 @@ impl Ledger {
         self.last_target = Some(TargetOffset(end.0 - 1));
     }
 
+    /// Behind the last record of ours that the target holds, as far as that is known.
+    pub(crate) fn target_end(&self) -> Option<TargetOffset> {
+        self.last_target.map(|last| TargetOffset(last.0 + 1))
+    }
+
     /// The target's log ends here. If it is shorter than it was, its offsets are assigned a second time.
     pub fn see_end(&mut self, end: TargetOffset) {
         self.last_target = self.last_target.filter(|last| *last < end);

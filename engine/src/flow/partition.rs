@@ -17,7 +17,7 @@ use super::event::{Cause, Slot};
 use super::lane_transaction::Joined;
 use super::ledger::Ledger;
 pub(crate) use super::outgoing::{Outgoing, Queued};
-use super::rewrite::{Step, TargetRules};
+use super::rewrite::{Backlog, TargetRules};
 use super::whole::Whole;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition, TargetOffset};
 use crate::status::{PartitionState, PartitionStatus};
@@ -112,6 +112,9 @@ impl From<ProducerIdentity> for Identity {
 /// For how long after an acknowledgement the target is sure to remember our producer.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
+/// How many batches are prepared beforehand.
+const PREPARED: usize = 2;
+
 /// What part of the way from one source partition it is the state of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -156,13 +159,14 @@ pub(crate) struct Partition {
     pub(crate) held_on: Option<NodeId>,
     pub(crate) source_attempts: u32,
 
-    pub(crate) steps: VecDeque<Step>,
+    /// What was fetched and has not been prepared.
+    pub(crate) backlog: Backlog,
     /// A re-encoding is at work; what lies behind waits. Holds where its input ends.
     pub(crate) job_end: Option<SourceOffset>,
     /// The size of its input.
     pub(crate) job_bytes: usize,
     pub(crate) queue: VecDeque<Queued>,
-    /// Bytes in `steps`, in the re-encoding at work, and in `queue`.
+    /// Bytes in `backlog`, in the re-encoding at work, and in `queue`.
     pub(crate) buffered: usize,
 
     pub(crate) target_leader: Option<NodeId>,
@@ -194,8 +198,9 @@ pub(crate) struct Partition {
     pub(crate) target_attempts: u32,
     /// Why it is draining, and whether a person has to mend it.
     pub(crate) drained_cause: Option<(Cause, bool)>,
-    /// Where the target's log ended when it had lost what it had acknowledged, until the next batch is there.
-    pub(crate) lost_to: Option<TargetOffset>,
+    /// Where the target's log ended when what was under way was given up, until the next batch is there: what comes between
+    /// may be there twice.
+    pub(crate) given_up_at: Option<TargetOffset>,
     /// The target broker in whose queue of ready partitions it stands: at most one, and once.
     pub(crate) ready_on: Option<NodeId>,
 
@@ -228,7 +233,7 @@ impl Partition {
             requested: None,
             held_on: None,
             source_attempts: 0,
-            steps: VecDeque::new(),
+            backlog: Backlog::default(),
             job_end: None,
             job_bytes: 0,
             queue: VecDeque::new(),
@@ -250,7 +255,7 @@ impl Partition {
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,
-            lost_to: None,
+            given_up_at: None,
             ready_on: None,
             generation: 0,
             stopped: false,
@@ -295,7 +300,7 @@ impl Partition {
 
     /// Drops everything that was not sent. It will be fetched again from `fetch_offset`, which the caller sets.
     pub(crate) fn drop_buffers(&mut self) {
-        self.steps.clear();
+        self.backlog.clear();
         self.queue.clear();
         self.job_end = None;
         self.job_bytes = 0;
@@ -359,7 +364,13 @@ impl Partition {
 
     /// Whether nothing that was fetched waits to be sent.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.steps.is_empty() && self.job_end.is_none()
+        self.queue.is_empty() && self.backlog.is_empty() && self.job_end.is_none()
+    }
+
+    /// Whether so much is prepared that the next request can leave, and one more while the next batch is prepared. What
+    /// comes behind it waits, and may be merged by then.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.queue.iter().filter(|one| !matches!(one, Queued::Skip(_))).nth(PREPARED - 1).is_some()
     }
 
     /// The next batch to send, if any.

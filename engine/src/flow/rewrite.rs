@@ -23,7 +23,7 @@ pub enum ReencodeReason {
     OldFormat,
     /// Larger than the target takes.
     TooLarge,
-    /// Small batches are merged while catching up: each batch costs the target broker about 20 us of CPU.
+    /// Small batches that waited are merged: each batch costs the target broker about 20 us of CPU.
     SmallBatches,
     /// The target topic has a codec of its own: its broker would decompress and compress every batch.
     OtherCodec,
@@ -265,115 +265,110 @@ const MERGE_BELOW_BYTES_COMPRESSED: usize = 4 << 10;
 /// A merge takes in at most this many bytes: larger batches gain the broker nothing more.
 const MERGE_INPUT_BYTES_MAX: usize = 256 << 10;
 
-/// Cuts fetched entries into steps. Small batches are merged only with neighbours that are already here: a live
-/// record is never held back.
+/// Fetched entries of one partition that have not been prepared for the target, in log order.
+///
+/// Small batches are merged with their neighbours when they are taken out, not when they come in: what is live goes at once
+/// and alone, and what had to wait, for a slow target or a long way to it, goes together.
+#[derive(Debug, Default)]
+pub struct Backlog(VecDeque<Waiting>);
+
+/// One entry of a backlog.
 #[derive(Debug)]
-pub struct Planner {
-    rules: TargetRules,
-    inspect_until: SourceOffset,
-    steps: VecDeque<Step>,
-    group: Vec<Entry>,
-    group_from: SourceOffset,
-    group_bytes: usize,
-    group_reason: Option<ReencodeReason>,
+enum Waiting {
+    /// Goes as it is.
+    Whole(Batch),
+    /// Is encoded again, together with neighbours. Without a reason it could go alone as it is.
+    Joins { entry: Entry, from: SourceOffset, reason: Option<ReencodeReason> },
+    /// Does not go.
+    Skip { reason: DropReason, next: SourceOffset, bytes: usize },
 }
 
-impl Planner {
-    /// A planner for one fetched stretch of one partition. Where the target checks timestamps, those of the records
-    /// before `inspect_until` are looked at one by one.
-    pub fn new(rules: TargetRules, inspect_until: SourceOffset) -> Self {
-        Self {
-            rules,
-            inspect_until,
-            steps: VecDeque::new(),
-            group: Vec::new(),
-            group_from: SourceOffset(0),
-            group_bytes: 0,
-            group_reason: None,
-        }
-    }
-
-    /// Takes the next entry of the log; its records before `from` are not wanted.
-    pub fn push(&mut self, entry: Entry, from: SourceOffset) {
-        match decide(&entry, from, &self.rules) {
-            Verdict::Drop(reason) => self.drop_entry(&entry, reason),
-            Verdict::Reencode(reason) => self.join(entry, from, Some(reason)),
-            Verdict::Forward if self.inspects(&entry) => {
-                self.join(entry, from, Some(ReencodeReason::Timestamps));
-            }
-            Verdict::Forward => match entry {
-                Entry::Batch(batch) if !is_small(&batch) => {
-                    self.close_group();
-                    self.steps.push_back(self.whole(batch));
-                }
-                entry => self.join(entry, from, None),
-            },
-        }
-    }
-
-    fn inspects(&self, entry: &Entry) -> bool {
-        self.rules.timestamps.is_some() && entry.first_offset() < self.inspect_until.0
+impl Backlog {
+    /// Takes the next entry of the log; its records before `from` are not wanted. Where the target checks timestamps, those
+    /// of the records before `inspect_until` are looked at one by one.
+    pub fn push(
+        &mut self,
+        entry: Entry,
+        from: SourceOffset,
+        rules: &TargetRules,
+        inspect_until: SourceOffset,
+    ) {
+        let inspects = || rules.timestamps.is_some() && entry.first_offset() < inspect_until.0;
+        let reason = match decide(&entry, from, rules) {
+            Verdict::Drop(reason) => return self.drop_entry(&entry, reason),
+            Verdict::Reencode(reason) => Some(reason),
+            Verdict::Forward if inspects() => Some(ReencodeReason::Timestamps),
+            Verdict::Forward => None,
+        };
+        self.0.push_back(match entry {
+            Entry::Batch(batch) if reason.is_none() && !is_small(&batch) => Waiting::Whole(batch),
+            entry => Waiting::Joins { entry, from, reason },
+        });
     }
 
     /// Drops an entry for a reason that its bytes alone do not tell.
     pub fn drop_entry(&mut self, entry: &Entry, reason: DropReason) {
-        self.close_group();
-        let next = SourceOffset(entry.last_offset() + 1);
-        self.steps.push_back(Step::Skip { reason, next, bytes: entry.size() });
+        self.skip(reason, SourceOffset(entry.last_offset() + 1), entry.size());
     }
 
-    /// The steps for everything pushed.
-    pub fn finish(mut self) -> VecDeque<Step> {
-        self.close_group();
-        self.steps
+    /// Nothing of the log before `next` is left to send.
+    pub fn skip(&mut self, reason: DropReason, next: SourceOffset, bytes: usize) {
+        self.0.push_back(Waiting::Skip { reason, next, bytes });
     }
 
-    /// Adds an entry to the group that will be encoded together. Without a `reason` it could go alone as it is.
-    fn join(&mut self, entry: Entry, from: SourceOffset, reason: Option<ReencodeReason>) {
-        let full = self.group_bytes + entry.size() > MERGE_INPUT_BYTES_MAX;
-        let other_codec = self.group.last().is_some_and(|last| codec(last) != codec(&entry));
-        if full || other_codec {
-            self.close_group();
-        }
-        if self.group.is_empty() {
-            self.group_from = from;
-        }
-        self.group_bytes += entry.size();
-        self.group_reason = self.group_reason.or(reason);
-        self.group.push(entry);
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    fn close_group(&mut self) {
-        let entries = std::mem::take(&mut self.group);
-        let reason = self.group_reason.take();
-        self.group_bytes = 0;
-        let many = entries.len() > 1;
-        let step = match (reason, single_batch(entries)) {
-            (None, Ok(batch)) => self.whole(batch),
-            (reason, Ok(batch)) => self.reencode(reason, vec![Entry::Batch(batch)]),
-            (_, Err(entries)) if entries.is_empty() => return,
-            (reason, Err(entries)) => {
-                debug_assert!(many || reason.is_some(), "one batch alone goes as it is");
-                self.reencode(reason, entries)
+    /// Forgets all that waits.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The next step towards the target.
+    pub fn next_step(&mut self, rules: &TargetRules) -> Option<Step> {
+        Some(match self.0.pop_front()? {
+            Waiting::Whole(batch) => whole(batch, rules),
+            Waiting::Skip { reason, next, bytes } => Step::Skip { reason, next, bytes },
+            Waiting::Joins { entry, from, reason } => self.group(entry, from, reason, rules),
+        })
+    }
+
+    /// An entry with those behind it that are encoded together with it.
+    fn group(
+        &mut self,
+        first: Entry,
+        from: SourceOffset,
+        mut reason: Option<ReencodeReason>,
+        rules: &TargetRules,
+    ) -> Step {
+        let (codec_of_all, mut bytes, mut entries) = (codec(&first), first.size(), vec![first]);
+        while let Some(Waiting::Joins { entry, .. }) = self.0.front() {
+            bytes += entry.size();
+            if bytes > MERGE_INPUT_BYTES_MAX || codec(entry) != codec_of_all {
+                break;
             }
-        };
-        self.steps.push_back(step);
-    }
-
-    /// A batch that goes as it is, if the target takes it at all.
-    fn whole(&self, batch: Batch) -> Step {
-        match self.rules.refuses(&batch.header, false) {
-            Some(why) => Step::SetAside(batch, why),
-            None => Step::Forward(batch),
+            if let Some(Waiting::Joins { entry, reason: own, .. }) = self.0.pop_front() {
+                reason = reason.or(own);
+                entries.push(entry);
+            }
+        }
+        match (reason, single_batch(entries)) {
+            (None, Ok(batch)) => whole(batch, rules),
+            (reason, entries) => {
+                let entries = entries.map_or_else(|entries| entries, |batch| vec![Entry::Batch(batch)]);
+                Step::Reencode { reason: reason.unwrap_or(ReencodeReason::SmallBatches), entries, from }
+            }
         }
     }
+}
 
-    fn reencode(&self, reason: Option<ReencodeReason>, entries: Vec<Entry>) -> Step {
-        Step::Reencode {
-            reason: reason.unwrap_or(ReencodeReason::SmallBatches),
-            entries,
-            from: self.group_from,
-        }
+/// A batch that goes as it is, if the target takes it at all.
+fn whole(batch: Batch, rules: &TargetRules) -> Step {
+    match rules.refuses(&batch.header, false) {
+        Some(why) => Step::SetAside(batch, why),
+        None => Step::Forward(batch),
     }
 }
 

@@ -368,6 +368,30 @@ fn partitions_of_other_leaders_keep_their_speed() {
     assert_same(&source, "gone", target(), "led.gone");
 }
 
+/// Few requests a second go over a long way, with one batch of a partition each: what comes meanwhile goes together.
+#[test]
+fn small_batches_keep_their_pace_over_a_round_trip_of_200_ms() {
+    let pair = Pair::start();
+    let source = pair.source.bootstrap();
+    oracle::create_topic(&source, "little", 1, 1, &[]).unwrap();
+    pair.to_target
+        .iter()
+        .for_each(|link| link.set(Link { delay: Duration::from_millis(100), ..Link::default() }));
+    let mirror = kmirror::start_run(&pair.properties("small", "little"), &[]).unwrap();
+    let arguments = [&source, "little", "--case", "plain", "--rate", "3000"];
+    let producer = oracle::start("produce", "produce", &arguments, pair.source.directory()).unwrap();
+    let held = || oracle::offsets_held(&pair.target.bootstrap(), "small.little").unwrap_or(0);
+    eventually("the first records", || held() > 1000);
+    let pace = Pace::over(Duration::from_secs(6), || oracle::offsets_held(&source, "little").unwrap(), held);
+    eprintln!("small batches over 200 ms: {pace}");
+    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    producer.stop(SOON).unwrap();
+    let all = oracle::offsets_held(&source, "little").unwrap();
+    eventually("all records", || held() == all);
+    stop(&mirror);
+    assert_same(&pair.source, "little", &pair.target, "small.little");
+}
+
 /// The same at the target, where what was fetched for the partition would wait. `KMIRROR_LEADER_GONE_SECONDS` says for how
 /// long.
 #[test]

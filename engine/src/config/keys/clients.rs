@@ -202,7 +202,7 @@ static WITHOUT_MEANING: &[Opt] = &[
     ignored("compression.gzip.level", PRODUCER, CODEC),
     ignored("compression.lz4.level", PRODUCER, CODEC),
     ignored("compression.zstd.level", PRODUCER, CODEC),
-    ignored("batch.size", PRODUCER, "batches stay as they are; small ones are merged while catching up"),
+    ignored("batch.size", PRODUCER, "batches stay as they are; small ones that had to wait are merged"),
     ignored("delivery.timeout.ms", PRODUCER, RETRIES),
     ignored("enable.idempotence", PRODUCER, "kmirror always produces idempotently: its restarts rest on it"),
     ignored("linger.ms", PRODUCER, "a record that can go is never held back"),
