@@ -16,7 +16,9 @@ use crate::plan::{ClientPlan, ClusterAlias, Plan};
 /// A certificate that ends within this time is told.
 const SOON_SECONDS: i64 = 30 * DAY_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
-/// How often certificates are looked at; the first time so soon after the start that brokers have shown theirs.
+/// When certificates are looked at first: when brokers have shown theirs.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How often they are looked at then.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Certificates that have been told at most.
 const TOLD_MAX: usize = 1024;
@@ -38,13 +40,18 @@ pub(crate) fn securities(plan: &Plan) -> Vec<(Arc<str>, Security)> {
         add(&flow.target, &flow.target_client);
         add(&flow.target, &flow.target_admin);
     }
+    for beat in &plan.heartbeats {
+        add(&beat.target, &beat.target_client);
+        add(&beat.target, &beat.target_admin);
+    }
     all
 }
 
 /// Tells of certificates that end soon, or have ended, until `stop`.
 pub(crate) async fn watch(securities: Vec<(Arc<str>, Security)>, stop: CancellationToken) {
-    let mut told = Told::default();
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+    let (mut told, mut pause) = (Told::default(), FIRST_LOOK);
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = LOOK_EVERY;
         let now = now_ms() / 1000;
         for (cluster, security) in &securities {
             let Some(tls) = security.tls() else { continue };

@@ -12,10 +12,13 @@ use crate::oracle;
 const USER: &str = "mirror";
 /// What verifies passwords, at the brokers, and tells them, at kmirror.
 pub const LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
-/// The class of the provider `secrets`.
-const PROVIDER: &str = "org.apache.kafka.common.config.provider.DirectoryConfigProvider";
-/// The file of the mounted secret.
+/// The providers, and what a password is called through them: a file of its own, or a line of one.
+const PROVIDERS: [(&str, &str); 2] =
+    [("secrets", "DirectoryConfigProvider"), ("lines", "FileConfigProvider")];
+/// The file of the mounted secret, and the key of the line.
 const FILE: &str = "password";
+/// The file with the line.
+const LINES: &str = "all.properties";
 
 /// A cluster's password of the moment, at its brokers and in a directory as Kubernetes mounts it.
 pub struct Passwords {
@@ -37,13 +40,28 @@ impl Passwords {
     /// What kmirror needs to know for reading any of them; once in a file.
     #[must_use]
     pub fn provider(properties: Properties) -> Properties {
-        properties.with("config.providers", "secrets").with("config.providers.secrets.class", PROVIDER)
+        let names = PROVIDERS.map(|(name, _)| name).join(",");
+        PROVIDERS.iter().fold(properties.with("config.providers", &names), |properties, (name, class)| {
+            let class = format!("org.apache.kafka.common.config.provider.{class}");
+            properties.with(&format!("config.providers.{name}.class"), &class)
+        })
     }
 
-    /// What kmirror needs to know for logging in at the cluster it calls `alias`, beside the provider.
+    /// What kmirror needs to know for logging in at the cluster it calls `alias`, beside the provider: by the file of the
+    /// password.
     #[must_use]
     pub fn login(&self, properties: Properties, alias: &str) -> Properties {
-        let password = format!("${{secrets:{}:{FILE}}}", self.secrets.display());
+        self.login_by(properties, alias, &format!("${{secrets:{}:{FILE}}}", self.secrets.display()))
+    }
+
+    /// The same by a line of a file.
+    #[must_use]
+    pub fn login_by_line(&self, properties: Properties, alias: &str) -> Properties {
+        let file = self.secrets.join(LINES);
+        self.login_by(properties, alias, &format!("${{lines:{}:{FILE}}}", file.display()))
+    }
+
+    fn login_by(&self, properties: Properties, alias: &str, password: &str) -> Properties {
         let login = format!("{LOGIN_MODULE} username=\"{USER}\" password=\"{password}\";");
         properties
             .with(&format!("{alias}.security.protocol"), "SASL_PLAINTEXT")
@@ -63,7 +81,9 @@ impl Passwords {
 
     /// Tells it kmirror.
     pub fn hand_out(&self) -> Result<()> {
-        replace(&self.secrets.join(FILE), self.password().as_bytes())
+        replace(&self.secrets.join(FILE), self.password().as_bytes())?;
+        let line = format!("{FILE} = {}\n", self.password());
+        replace(&self.secrets.join(LINES), line.as_bytes())
     }
 
     fn password(&self) -> String {

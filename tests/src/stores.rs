@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::cache::{replace, scratch};
+use crate::clock;
 use crate::kafka::Options;
 use crate::process::run;
 
@@ -18,6 +19,11 @@ use crate::process::run;
 pub const STORE_PASSWORD: &str = "store-secret";
 /// The password of the keys in stores that have one of their own.
 pub const KEY_PASSWORD: &str = "key-secret";
+
+/// What a broker's certificate is for.
+pub const HERE: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+/// What a client's is for.
+pub const CLIENT: &str = "extendedKeyUsage=clientAuth";
 
 /// A directory with a certificate authority and all that it has signed.
 pub struct Stores {
@@ -30,19 +36,27 @@ impl Stores {
     pub fn make() -> Result<Self> {
         let stores = Self { directory: scratch("stores")? };
         for authority in ["ca", "other-ca"] {
-            let subject = format!("/O=kmirror tests/CN={authority}");
-            stores.key(authority)?;
-            stores.openssl(
-                &format!("req -x509 -new -key {authority}.key -days 30 -out {authority}.pem -subj"),
-                &[&subject],
-            )?;
+            stores.authority(authority)?;
         }
-        let here = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-        stores.signed("broker", here, 30)?;
+        stores.signed("broker", HERE, 30)?;
         stores.signed("elsewhere", "subjectAltName=DNS:elsewhere.example.com", 30)?;
-        stores.signed("expired", here, -1)?;
-        stores.signed("client", "extendedKeyUsage=clientAuth", 30)?;
+        stores.signed("expired", HERE, -1)?;
+        stores.signed("client", CLIENT, 30)?;
         Ok(stores)
+    }
+
+    /// Makes an authority that has signed nothing.
+    pub fn authority(&self, name: &str) -> Result<()> {
+        let subject = format!("/O=kmirror tests/CN={name}");
+        self.key(name)?;
+        self.openssl(&format!("req -x509 -new -key {name}.key -days 30 -out {name}.pem -subj"), &[&subject])
+    }
+
+    /// Makes `file` a PEM trust store of these authorities, whole at once.
+    pub fn trust(&self, file: &str, authorities: &[&str]) -> Result<()> {
+        let certificates =
+            authorities.iter().map(|name| fs::read(self.directory.join(format!("{name}.pem"))));
+        self.replace(file, &certificates.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// TLS with the certificate `broker`, for servers that stand beside the clusters.
@@ -75,18 +89,39 @@ impl Stores {
 
     /// Makes a certificate `name` anew, as a rotation does; the files are replaced whole.
     pub fn signed(&self, name: &str, extension: &str, days: i32) -> Result<()> {
+        self.sign("ca", name, extension, days, &[])
+    }
+
+    /// The same, signed by another authority.
+    pub fn signed_by(&self, authority: &str, name: &str, extension: &str) -> Result<()> {
+        self.sign(authority, name, extension, 30, &[])
+    }
+
+    /// The same for a certificate that ends in so many seconds: openssl counts days, on a clock that is behind.
+    pub fn ending(&self, name: &str, extension: &str, seconds: i64) -> Result<()> {
+        let yesterday = clock::ahead(&clock::library()?, seconds - 86_400);
+        self.sign("ca", name, extension, 1, &yesterday)
+    }
+
+    fn sign(
+        &self,
+        authority: &str,
+        name: &str,
+        extension: &str,
+        days: i32,
+        environment: &[(&'static str, String)],
+    ) -> Result<()> {
         fs::write(self.directory.join("extension"), extension)?;
         self.key(name)?;
         self.openssl(
             &format!("req -new -key {name}.key -out request -subj"),
             &[&format!("/O=kmirror tests/CN={name}")],
         )?;
-        self.openssl(
-            &format!(
-                "x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile extension -out {name}.crt"
-            ),
-            &[],
-        )?;
+        let words = format!(
+            "x509 -req -in request -CA {authority}.pem -CAkey {authority}.key -CAcreateserial -days {days} \
+             -extfile extension -out {name}.crt"
+        );
+        run(command("openssl", &self.directory, &words).envs(environment.iter().cloned()))?;
         let file = |end: &str| self.directory.join(format!("{name}.{end}"));
         self.replace(&format!("{name}.pem"), &[fs::read(file("key"))?, fs::read(file("crt"))?].concat())?;
         self.openssl(
@@ -134,10 +169,19 @@ impl Stores {
 
     /// A JKS trust store with one certificate.
     pub fn jks_trust(&self, certificate: &str) -> Result<String> {
+        self.keytool_trust(certificate, "trust.jks", "JKS")
+    }
+
+    /// The same as PKCS12, which keytool makes unless told otherwise.
+    pub fn pkcs12_trust(&self, certificate: &str) -> Result<String> {
+        self.keytool_trust(certificate, "trust.p12", "PKCS12")
+    }
+
+    fn keytool_trust(&self, certificate: &str, file: &str, kind: &str) -> Result<String> {
         self.keytool(&format!(
-            "-importcert -alias root -file {certificate} -keystore trust.jks -storetype JKS -storepass {STORE_PASSWORD}"
+            "-importcert -alias root -file {certificate} -keystore {file} -storetype {kind} -storepass {STORE_PASSWORD}"
         ))?;
-        Ok(self.path("trust.jks"))
+        Ok(self.path(file))
     }
 
     /// Puts other bytes into a file, whole at once.

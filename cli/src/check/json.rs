@@ -5,7 +5,7 @@ use std::io::Write;
 use kmirror_engine::check::{BrokerReport, End, Need, RightsReport, Way};
 use serde_json::{Value, json};
 
-use super::{Flow, Outcome, Report, Step, steps};
+use super::{Outcome, Report, Rights, Step, steps};
 
 /// Writes the report as one object.
 ///
@@ -31,7 +31,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
         })
         .collect();
     let flows: Vec<Value> = report.flows.iter().map(flow).collect();
-    crate::json::print(&json!({ "clusters": clusters, "flows": flows }), out)
+    let beats: Vec<Value> = report.heartbeats.iter().map(heartbeats).collect();
+    crate::json::print(&json!({ "clusters": clusters, "flows": flows, "heartbeats": beats }), out)
 }
 
 fn broker(way: &Way, broker: &BrokerReport) -> Value {
@@ -53,10 +54,17 @@ fn step(step: &Step) -> Value {
     json!({ "step": step.name, "outcome": outcome, "details": details })
 }
 
-fn flow(flow: &Flow) -> Value {
+fn flow(flow: &Rights) -> Value {
     match &flow.rights {
         Ok(rights) => json!({ "flow": flow.name, "topics": rights.topics, "rights": told(rights) }),
         Err(why) => json!({ "flow": flow.name, "error": why }),
+    }
+}
+
+fn heartbeats(beat: &Rights) -> Value {
+    match &beat.rights {
+        Ok(rights) => json!({ "pair": beat.name, "rights": told(rights) }),
+        Err(why) => json!({ "pair": beat.name, "error": why }),
     }
 }
 

@@ -7,8 +7,8 @@ mod text;
 use std::io::Write;
 
 use kmirror_engine::chain;
-use kmirror_engine::check::{RightsReport, Way, WayReport, rights, ways};
-use kmirror_engine::plan::Plan;
+use kmirror_engine::check::{RightsReport, Way, WayReport, heartbeat_rights, rights, ways};
+use kmirror_engine::plan::{ClusterAlias, Plan};
 use kmirror_protocol::net::{ConnectionFacts, NetError, Stage};
 
 use crate::args::FileArguments;
@@ -19,10 +19,26 @@ use crate::file::plan_or_exit;
 /// What was found.
 struct Report {
     ways: Vec<(Way, WayReport)>,
-    flows: Vec<Flow>,
+    flows: Vec<Rights>,
+    /// Heartbeats of pairs without a flow.
+    heartbeats: Vec<Rights>,
 }
 
-struct Flow {
+impl Report {
+    fn rights(&self) -> impl Iterator<Item = &Result<RightsReport, String>> {
+        self.flows.iter().chain(&self.heartbeats).map(|one| &one.rights)
+    }
+
+    /// Why rights at these clusters cannot be asked for.
+    fn unreachable(&self, ends: &[&ClusterAlias]) -> Option<String> {
+        let fails = |(way, found): &&(Way, WayReport)| ends.contains(&&way.alias) && !found.is_reachable();
+        let (way, _) = self.ways.iter().find(fails)?;
+        Some(format!("not asked: cluster {} cannot be reached", way.alias))
+    }
+}
+
+/// What one pair of clusters may do.
+struct Rights {
     name: String,
     rights: Result<RightsReport, String>,
 }
@@ -58,29 +74,36 @@ pub(crate) fn check(file: &FileArguments, as_json: bool, out: &mut impl Write) -
 }
 
 async fn look(plan: &Plan) -> Report {
-    let mut report = Report { ways: Vec::new(), flows: Vec::new() };
+    let mut report = Report { ways: Vec::new(), flows: Vec::new(), heartbeats: Vec::new() };
     for way in ways(plan) {
         let found = way.go().await;
         report.ways.push((way, found));
     }
     for flow in plan.enabled_flows() {
-        let ends = [&flow.source, &flow.target];
-        let unreachable =
-            |(way, found): &&(Way, WayReport)| ends.contains(&&way.alias) && !found.is_reachable();
-        let rights = match report.ways.iter().find(unreachable) {
-            Some((way, _)) => Err(format!("not asked: cluster {} cannot be reached", way.alias)),
+        let rights = match report.unreachable(&[&flow.source, &flow.target]) {
+            Some(why) => Err(why),
             None => rights(plan, flow).await.map_err(|error| chain(&error)),
         };
-        report.flows.push(Flow { name: flow.name(), rights });
+        report.flows.push(Rights { name: flow.name(), rights });
+    }
+    for beat in &plan.heartbeats {
+        if plan.enabled_flows().any(|flow| flow.name() == beat.name()) {
+            continue;
+        }
+        let rights = match report.unreachable(&[&beat.target]) {
+            Some(why) => Err(why),
+            None => heartbeat_rights(beat).await.map_err(|error| chain(&error)),
+        };
+        report.heartbeats.push(Rights { name: beat.name(), rights });
     }
     report
 }
 
 fn exit(report: &Report) -> Exit {
     let unreached = report.ways.iter().any(|(_, found)| !found.is_sound());
-    if unreached || report.flows.iter().any(|flow| flow.rights.is_err()) {
+    if unreached || report.rights().any(Result::is_err) {
         Exit::StartFailed
-    } else if report.flows.iter().any(|flow| !flow.rights.as_ref().is_ok_and(RightsReport::is_complete)) {
+    } else if report.rights().flatten().any(|rights| !rights.is_complete()) {
         Exit::Incomplete
     } else {
         Exit::Success

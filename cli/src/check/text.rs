@@ -6,7 +6,7 @@ use kmirror_engine::check::{BrokerReport, End, Need, RightsReport};
 use kmirror_protocol::client::admin::AclOperation;
 use kmirror_protocol::net::tls::Moment;
 
-use super::{Flow, Outcome, Report, steps};
+use super::{Outcome, Report, steps};
 
 /// Writes the report.
 ///
@@ -40,7 +40,14 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> anyhow::Result<()>
         }
         writeln!(out)?;
     }
-    report.flows.iter().try_for_each(|flow| write_flow(flow, out))
+    for flow in &report.flows {
+        let topics = flow.rights.as_ref().map_or(0, |rights| rights.topics);
+        write_rights(&format!("flow {}", flow.name), &format!("{topics} topics"), &flow.rights, out)?;
+    }
+    for beat in &report.heartbeats {
+        write_rights(&format!("heartbeats {}", beat.name), "no flow", &beat.rights, out)?;
+    }
+    Ok(())
 }
 
 fn named(broker: &BrokerReport) -> String {
@@ -50,15 +57,20 @@ fn named(broker: &BrokerReport) -> String {
     }
 }
 
-fn write_flow(flow: &Flow, out: &mut impl Write) -> anyhow::Result<()> {
-    let rights = match &flow.rights {
+fn write_rights(
+    whose: &str,
+    about: &str,
+    rights: &Result<RightsReport, String>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let rights = match rights {
         Ok(rights) => rights,
         Err(why) => {
-            writeln!(out, "flow {}: {why}", flow.name)?;
+            writeln!(out, "{whose}: {why}")?;
             return Ok(());
         }
     };
-    writeln!(out, "flow {}: {} topics", flow.name, rights.topics)?;
+    writeln!(out, "{whose}: {about}")?;
     for need in &rights.missing {
         let weight = if need.essential { "MISSING" } else { "missing" };
         writeln!(

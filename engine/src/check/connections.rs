@@ -77,6 +77,7 @@ pub fn ways(plan: &Plan) -> Vec<Way> {
     }
     for beat in &plan.heartbeats {
         add(&beat.target, format!("{} heartbeats", beat.name()), &beat.target_client);
+        add(&beat.target, format!("{} heartbeats admin", beat.name()), &beat.target_admin);
     }
     ways
 }

@@ -6,4 +6,4 @@ mod rights;
 
 pub use connections::{BrokerReport, Way, WayReport, ways};
 pub use needs::{By, End, Need, On};
-pub use rights::{RightsReport, rights};
+pub use rights::{RightsReport, heartbeat_rights, rights};

@@ -124,6 +124,13 @@ pub(super) fn wanted(
     Wanted { needs, creations }
 }
 
+/// What heartbeats of a pair without a flow need.
+pub(super) fn wanted_of_heartbeats(beat: &HeartbeatPlan) -> Wanted {
+    let mut list = List { wanted: Wanted::default() };
+    list.heartbeats(beat);
+    list.wanted
+}
+
 fn new_topic(name: &str, partitions: i32, replication_factor: i16) -> NewTopic {
     NewTopic { name: name.into(), partitions, replication_factor, configs: Vec::new() }
 }
@@ -260,13 +267,17 @@ impl List {
             self.own(TARGET_DATA, owned, &[Read, Write], "kmirror.sync.acls.remove", false);
         }
         if let Some(heartbeats) = heartbeats {
-            let topic = new_topic(HEARTBEATS_TOPIC, 1, heartbeats.replication_factor);
-            self.own(TARGET_DATA, topic, &[Write], "emit.heartbeats.enabled", false);
+            self.heartbeats(heartbeats);
         }
         if flow.on_refused.dead_letters {
             let topic = new_topic(&flow.dead_letter_topic, 1, flow.replication_factor);
             self.own(TARGET_DATA, topic, &[Write], "kmirror.on.refused.records", false);
         }
+    }
+
+    fn heartbeats(&mut self, plan: &HeartbeatPlan) {
+        let topic = new_topic(HEARTBEATS_TOPIC, 1, plan.replication_factor);
+        self.own(TARGET_DATA, topic, &[Write], "emit.heartbeats.enabled", false);
     }
 
     fn groups(&mut self, flow: &FlowPlan, groups: &[Arc<str>]) {

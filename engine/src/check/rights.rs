@@ -1,4 +1,4 @@
-//! Asks both clusters of a flow which of the rights it needs it has. Changes nothing.
+//! Asks both clusters of a flow which of the rights it needs it has, and the target of heartbeats. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use kmirror_protocol::client::groups::{ListedGroup, list_groups};
 use kmirror_protocol::client::{ClientError, Cluster, Metadata};
 use kmirror_protocol::wire::error::ErrorCode;
 
-use super::needs::{By, End, Need, On, Wanted, wanted};
+use super::needs::{By, End, Need, On, Wanted, wanted, wanted_of_heartbeats};
 use crate::clients::{cluster, first_look};
 use crate::filter::TopicFilter;
-use crate::plan::{ClusterAlias, FlowPlan, Outcome, Plan, SourceTopic, explain};
+use crate::plan::{ClusterAlias, FlowPlan, HeartbeatPlan, Outcome, Plan, SourceTopic, explain};
 
 /// Topics that the target is asked about whether it would create them.
 const CREATIONS_ASKED_MAX: usize = 1000;
 /// How long it may take over that.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Which rights a flow has.
-#[derive(Debug, Clone)]
+/// Which rights a flow has, or heartbeats have.
+#[derive(Debug, Clone, Default)]
 pub struct RightsReport {
-    /// How many topics it mirrors.
+    /// How many topics the flow mirrors; 0 for heartbeats.
     pub topics: usize,
     /// What is not allowed.
     pub missing: Vec<Need>,
@@ -64,24 +64,23 @@ pub async fn rights(plan: &Plan, flow: &FlowPlan) -> Result<RightsReport, Client
     // What is named and not to be seen may be hidden.
     let is_unseen = |name: &&str| !at_source.topics.contains_key(*name) && flow.topics.decide(name).is_in();
     let unseen: Vec<Arc<str>> = flow.topics.include.names().filter(is_unseen).map(Into::into).collect();
-    let Wanted { needs, creations } = wanted(flow, heartbeats, &decisions, &unseen, &groups);
-    let mut report = RightsReport {
-        topics: decisions.iter().filter(|one| matches!(one.outcome, Outcome::Mirrored { .. })).count(),
-        missing: Vec::new(),
-        untold: Vec::new(),
-        refused: Vec::new(),
-    };
-    for end in [End::Source, End::Target] {
-        let mut there = BTreeSet::new();
-        for by in [By::Data, By::Admin] {
-            let needs = needs.iter().filter(|need| (need.end, need.by) == (end, by)).cloned().collect();
-            there.extend(asker.ask(end, by, needs, &mut report).await?);
-        }
-        let absent = |(at, topic): &&(End, NewTopic)| *at == end && !there.contains(&topic.name);
-        let absent: Vec<NewTopic> = creations.iter().filter(absent).map(|(_, topic)| topic.clone()).collect();
-        asker.create(end, &absent, &mut report).await?;
-    }
+    let mut report = asker.compare(wanted(flow, heartbeats, &decisions, &unseen, &groups)).await?;
+    report.topics = decisions.iter().filter(|one| matches!(one.outcome, Outcome::Mirrored { .. })).count();
     Ok(report)
+}
+
+/// Asks whether heartbeats of a pair without a flow can be written.
+///
+/// # Errors
+/// [`ClientError`] when the target does not answer.
+pub async fn heartbeat_rights(beat: &HeartbeatPlan) -> Result<RightsReport, ClientError> {
+    let data = cluster(&beat.target, &beat.target_client, 1, None);
+    let admin = cluster(&beat.target, &beat.target_admin, 1, None);
+    // There is no source: nothing is asked of it.
+    let asker =
+        Asker { source: data.clone(), target: data, source_admin: admin.clone(), target_admin: admin };
+    first_look(&asker.target_admin).await?;
+    asker.compare(wanted_of_heartbeats(beat)).await
 }
 
 fn partitions(metadata: &Metadata) -> BTreeMap<String, i32> {
@@ -113,6 +112,25 @@ impl Asker {
         let listed = list_groups(&self.source_admin).await?;
         let is_taken = |group: &ListedGroup| group.has_positions() && filter.decide(&group.id).is_in();
         Ok(listed.groups.into_iter().filter(is_taken).map(|group| group.id).collect())
+    }
+
+    async fn compare(&self, Wanted { needs, creations }: Wanted) -> Result<RightsReport, ClientError> {
+        let mut report = RightsReport::default();
+        for end in [End::Source, End::Target] {
+            let mut there = BTreeSet::new();
+            for by in [By::Data, By::Admin] {
+                let needs: Vec<Need> =
+                    needs.iter().filter(|need| (need.end, need.by) == (end, by)).cloned().collect();
+                if !needs.is_empty() {
+                    there.extend(self.ask(end, by, needs, &mut report).await?);
+                }
+            }
+            let absent = |(at, topic): &&(End, NewTopic)| *at == end && !there.contains(&topic.name);
+            let absent: Vec<NewTopic> =
+                creations.iter().filter(absent).map(|(_, topic)| topic.clone()).collect();
+            self.create(end, &absent, &mut report).await?;
+        }
+        Ok(report)
     }
 
     /// Returns the topics that are there for sure.

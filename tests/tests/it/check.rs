@@ -100,6 +100,12 @@ fn every_right_that_is_missing_is_told() {
     }
     let (exit, said) = check(&properties);
     assert_eq!(exit, Some(0), "{said}");
+    let (exit, said) = check(&properties.clone().with("emit.heartbeats.enabled", "true"));
+    assert_eq!(exit, Some(INCOMPLETE), "{said}");
+    let (of_flow, of_pair) = said.split_once("heartbeats dst->src: no flow").unwrap();
+    for part in [of_flow, of_pair] {
+        assert!(part.contains("topic heartbeats"), "{part} of\n{said}");
+    }
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     oracle_sees(&mirror, &target);
     stop(&mirror);

@@ -68,7 +68,9 @@ fn assert_arrives(topic: &str) {
         let target = target_of(version);
         // Before hand: 4.3.0 does not know the setting message.format.version.
         oracle::create_topic(&target.bootstrap(), &format!("old.{topic}"), 1, 1, &[]).unwrap();
-        let properties = Properties::between(("old", old()), ("target", target), topic);
+        // Tests that run at the same time share the clusters, and must not share the work.
+        let properties =
+            Properties::between(("old", old()), ("target", target), topic).with("group.id", topic);
         kmirror::run_until_synced(&properties, SOON).unwrap();
         let found = oracle::dump(&target.bootstrap(), &format!("old.{topic}"), &options).unwrap();
         if let Err(difference) = oracle::same_content(&expected, &found) {

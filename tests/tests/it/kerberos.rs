@@ -1,11 +1,11 @@
 //! GSSAPI with a real KDC: key tabs, passwords and credential caches, by UDP and TCP, at both sides, through TLS; tickets that end
-//! every few seconds under load; brokers with new keys; what is said to those who get none; clocks that differ.
+//! every few seconds under load, and such that are renewed; brokers with new keys; what is said to those who get none; clocks that differ.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kmirror_tests::cache::scratch;
 use kmirror_tests::clock;
@@ -44,8 +44,15 @@ fn realm() -> (Kdc, String) {
 }
 
 /// One broker with an open listener for the oracles, one for tickets, which ends sessions after `session`, and one for
-/// tickets and client certificates.
-fn secured(version: Version, kdc: &Kdc, module: &str, stores: &Stores, session: Duration) -> KafkaCluster {
+/// tickets and client certificates. It insists on that protection level, which brokers make no use of.
+fn secured(
+    version: Version,
+    kdc: &Kdc,
+    module: &str,
+    stores: &Stores,
+    session: Duration,
+    protection: &str,
+) -> KafkaCluster {
     let listeners = |host: &str| {
         format!(
             "PLAINTEXT://127.0.0.1:{{port.PLAINTEXT}},KRB://{host}:{{port.KRB}},KRBS://{host}:{{port.KRBS}}"
@@ -65,6 +72,7 @@ fn secured(version: Version, kdc: &Kdc, module: &str, stores: &Stores, session: 
         .with("listener.name.krbs.gssapi.sasl.jaas.config", module)
         .with("listener.name.krbs.ssl.client.auth", "required")
         .with("sasl.kerberos.service.name", "kafka")
+        .with("javax.security.sasl.qop", protection)
         .with("connections.max.reauth.ms", &session.as_millis().to_string())
         .with_flag(format!("-Djava.security.krb5.conf={}", kdc.config().display()));
     KafkaCluster::start(version, options).unwrap()
@@ -100,11 +108,13 @@ fn configured(path: &Path) -> String {
     format!("-Djava.security.krb5.conf={}", path.display())
 }
 
-fn synced(properties: &Properties, options: &str) {
-    let process = start(properties, options, &["--until-synced"]);
+fn synced(properties: &Properties, options: &str, flags: &[&str]) -> String {
+    let process = start(properties, options, &[&["--until-synced"], flags].concat());
     let exit = process.wait(SOON).unwrap();
     assert_eq!(exit.code(), Some(0), "{}", process.tail(40));
-    assert!(!(process.stdout() + &process.stderr()).contains(PASSWORD));
+    let said = process.stdout() + &process.stderr();
+    assert!(!said.contains(PASSWORD), "{said}");
+    said
 }
 
 #[test]
@@ -112,9 +122,9 @@ fn tickets_of_every_kind_and_none() {
     let _alone = crate::fixture::many_processes();
     let (mut kdc, module) = realm();
     let stores = Stores::make().unwrap();
-    let mut source = secured(Version::V3_9_1, &kdc, &module, &stores, Duration::ZERO);
-    let mut target = secured(Version::V4_3_0, &kdc, &module, &stores, SESSION);
-    for topic in ["kept", "typed", "sealed", "brief", "rekeyed", "early"] {
+    let mut source = secured(Version::V3_9_1, &kdc, &module, &stores, Duration::ZERO, "auth-conf");
+    let mut target = secured(Version::V4_3_0, &kdc, &module, &stores, SESSION, "auth");
+    for topic in ["kept", "typed", "listed", "sealed", "brief", "renewed", "rekeyed", "early"] {
         oracle::create_topic(&source.bootstrap(), topic, 2, 1, &[]).unwrap();
         oracle::produce(&source.bootstrap(), topic, &["--records", "50", "--partitions", "2"]).unwrap();
     }
@@ -130,8 +140,20 @@ fn tickets_of_every_kind_and_none() {
         format!("-Djava.security.auth.login.config={} {}", file.display(), configured(&kdc.config()));
     let properties =
         flow(("kept", &source), &target, "kept").with("dst.sasl.jaas.config", &keytab(&user, "mm"));
-    synced(&properties, &options);
+    let said = synced(&properties, &options, &[]);
     assert_same(&source, "kept", &target, "kept.kept");
+    assert_eq!(said.matches("which in Kafka protects nothing").count(), 1, "{said}");
+
+    // Both files by flags; the realm by the brokers' host, and of its KDCs the second.
+    let listed = fs::read_to_string(kdc.config()).unwrap();
+    let listed = listed.replace(&format!("default_realm = {REALM}\n"), "");
+    let listed =
+        listed.replace("kdc = ", "kdc = 127.0.0.1:1\nkdc = ") + "[domain_realm]\nlocalhost = KMIRROR.TEST\n";
+    let conf = kdc.directory().join("listed.conf");
+    fs::write(&conf, listed).unwrap();
+    let flags = ["--krb5-conf", conf.to_str().unwrap(), "--jaas", file.to_str().unwrap()];
+    synced(&flow(("listed", &source), &target, "listed"), "", &flags);
+    assert_same(&source, "listed", &target, "listed.listed");
 
     // A password at one side and a credential cache at the other; by TCP.
     let cache = kdc.log_in(&user, "mm", "cache", &[]).unwrap().display().to_string();
@@ -141,12 +163,14 @@ fn tickets_of_every_kind_and_none() {
     let properties = flow(("typed", &source), &target, "typed")
         .with("typed.sasl.jaas.config", &password)
         .with("dst.sasl.jaas.config", &cached);
-    synced(&properties, &configured(&tcp));
+    synced(&properties, &configured(&tcp), &[]);
     assert_same(&source, "typed", &target, "typed.typed");
 
     tickets_through_tls(&kdc, &source, &target, &stores);
+    let (renewed, records) = with_a_ticket_to_renew(&kdc, &source, &target, &user);
     tickets_that_end_under_load(&kdc, &source, &target);
     brokers_with_new_keys(&kdc, &source, &target, &user);
+    is_renewed(&renewed, records, &source, &target);
     those_who_get_none(&kdc, &source, &target, &user);
     clocks_apart(&mut kdc, &mut source, &mut target, &user);
     kdc.stop().unwrap();
@@ -168,8 +192,48 @@ fn tickets_through_tls(kdc: &Kdc, source: &KafkaCluster, target: &KafkaCluster, 
         .with("ssl.keystore.location", &client)
         .with("ssl.keystore.password", STORE_PASSWORD)
         .with("ssl.key.password", KEY_PASSWORD);
-    synced(&properties, &configured(&kdc.config()));
+    synced(&properties, &configured(&kdc.config()), &[]);
     assert_same(source, "sealed", target, "sealed.sealed");
+}
+
+/// How long a cached ticket holds that can be renewed for an hour.
+const RENEWED_EVERY: Duration = Duration::from_secs(10);
+
+/// A mirror that goes by such a ticket, and how many records it has mirrored.
+fn with_a_ticket_to_renew(
+    kdc: &Kdc,
+    source: &KafkaCluster,
+    target: &KafkaCluster,
+    user: &Path,
+) -> ((Process, Instant), u64) {
+    let life = format!("{}s", RENEWED_EVERY.as_secs());
+    let cache = kdc.log_in(user, "mm", "renewed", &["-l", &life, "-r", "1h"]).unwrap();
+    let began = Instant::now();
+    let cache = cache.display().to_string();
+    let login = jaas(&[("useTicketCache", "true"), ("ticketCache", &cache), ("serviceName", "kafka")]);
+    let properties = flow(("renewed", source), target, "renewed")
+        .with("sasl.jaas.config", &login)
+        .with("sasl.kerberos.min.time.before.relogin", "1000");
+    let mirror = start(&properties, &configured(&kdc.config()), &[]);
+    let records = oracle::offsets_held(&source.bootstrap(), "renewed").unwrap();
+    wait_for(&mirror, target, "renewed.renewed", records);
+    ((mirror, began), records)
+}
+
+/// It still mirrors when the first ticket ended long ago: the target asks for a proof every few seconds.
+fn is_renewed(
+    (mirror, began): &(Process, Instant),
+    before: u64,
+    source: &KafkaCluster,
+    target: &KafkaCluster,
+) {
+    thread::sleep((2 * RENEWED_EVERY).saturating_sub(began.elapsed()));
+    oracle::produce(&source.bootstrap(), "renewed", &["--records", "50", "--partitions", "2"]).unwrap();
+    let records = oracle::offsets_held(&source.bootstrap(), "renewed").unwrap();
+    assert!(records > before);
+    wait_for(mirror, target, "renewed.renewed", records);
+    stop(mirror);
+    assert_same(source, "renewed", target, "renewed.renewed");
 }
 
 /// Each ticket lives for six seconds, and the target wants a new proof after three.
@@ -267,7 +331,7 @@ fn clocks_apart(kdc: &mut Kdc, source: &mut KafkaCluster, target: &mut KafkaClus
         cluster.start_broker(1).unwrap();
     }
     let properties = flow(("early", source), target, "early").with("sasl.jaas.config", &login);
-    synced(&properties, &usual);
+    synced(&properties, &usual, &[]);
     assert_same(source, "early", target, "early.early");
 }
 

@@ -8,6 +8,7 @@ mod acls;
 mod bad_input;
 mod brokers;
 mod by_key;
+mod certificates;
 mod check;
 mod compaction;
 mod content;

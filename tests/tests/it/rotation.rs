@@ -9,37 +9,43 @@ use kmirror_tests::oracle;
 use kmirror_tests::passwords::Passwords;
 use kmirror_tests::stores::Stores;
 
-use crate::fixture::{assert_same, create, produce, source, stop, wait_for};
+use crate::fixture::{assert_same, stop, wait_for};
 use crate::sasl::secured;
 
 const TOPIC: &str = "rotated";
 
 #[test]
 fn a_password_that_changes_under_load_is_taken_up_without_a_restart() {
-    let target = secured(Version::V4_3_0, &Stores::make().unwrap());
-    let mut passwords = Passwords::first(&target.bootstrap()).unwrap();
-    create(TOPIC, 2, &[]);
+    let stores = Stores::make().unwrap();
+    let (source, target) = (secured(Version::V3_9_1, &stores), secured(Version::V4_3_0, &stores));
+    let mut passwords = [&source, &target].map(|cluster| Passwords::first(&cluster.bootstrap()).unwrap());
+    oracle::create_topic(&source.bootstrap(), TOPIC, 2, 1, &[]).unwrap();
     let properties = Properties::flow(
-        ("rot", &source().bootstrap()),
+        ("rot", &source.bootstrap_of("SASL_PLAINTEXT")),
         ("dst", &target.bootstrap_of("SASL_PLAINTEXT")),
         TOPIC,
     );
-    let properties = passwords.login(Passwords::provider(properties), "dst");
+    // The one out of a line of a file, the other out of a file of its own.
+    let properties = passwords[0].login_by_line(Passwords::provider(properties), "rot");
+    let properties = passwords[1].login(properties, "dst");
     let mirror = kmirror::start_run(&properties, &[]).unwrap();
     let mut first = 0;
     let mut produce_more = || {
         let from = first.to_string();
-        produce(TOPIC, &["--case", "plain", "--partitions", "2", "--records", "300", "--first", &from]);
+        let options = ["--case", "plain", "--partitions", "2", "--records", "300", "--first", &from];
+        oracle::produce(&source.bootstrap(), TOPIC, &options).unwrap();
         first += 300;
-        oracle::offsets_held(&source().bootstrap(), TOPIC).unwrap()
+        oracle::offsets_held(&source.bootstrap(), TOPIC).unwrap()
     };
     let mirrored = produce_more();
     wait_for(&mirror, &target, "rot.rotated", mirrored);
     // Sessions last five seconds: the old password is refused before this is over.
     for _ in ["second", "third"] {
-        passwords.choose();
-        passwords.change().unwrap();
-        passwords.hand_out().unwrap();
+        for passwords in &mut passwords {
+            passwords.choose();
+            passwords.change().unwrap();
+            passwords.hand_out().unwrap();
+        }
         for _ in 0..5 {
             produce_more();
             thread::sleep(Duration::from_secs(1));
@@ -48,7 +54,7 @@ fn a_password_that_changes_under_load_is_taken_up_without_a_restart() {
         wait_for(&mirror, &target, "rot.rotated", mirrored);
     }
     stop(&mirror);
-    assert_same(source(), TOPIC, &target, "rot.rotated");
+    assert_same(&source, TOPIC, &target, "rot.rotated");
     let said = mirror.stdout() + &mirror.stderr();
     assert!(!said.contains("-s3cret"), "a password was shown:\n{said}");
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -244,39 +244,69 @@ fn a_crash_leaves_no_core_file_unless_asked() {
     assert!(crash(&["--core-files"]), "what is asked for is not done");
 }
 
+/// Every way to log in: its mechanism, its login, and what belongs to it.
+fn logins(server: &str) -> [(&'static str, String, String); 5] {
+    const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    const BEARER: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+    const KERBEROS: &str = "com.sun.security.auth.module.Krb5LoginModule";
+    let by_password = |module: &str| format!("{module} required username=\"u\" password=\"{MARK}\";");
+    let handler = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
+    let endpoint = format!(
+        "A.sasl.login.callback.handler.class = {handler}\nA.sasl.oauthbearer.token.endpoint.url = http://{server}/\n"
+    );
+    let proxy = format!(
+        "A.kmirror.socks5.proxy = {server}\nA.kmirror.socks5.user = u\nA.kmirror.socks5.password = {MARK}\n"
+    );
+    [
+        ("PLAIN", by_password(PLAIN), String::new()),
+        ("SCRAM-SHA-256", by_password(SCRAM), String::new()),
+        ("SCRAM-SHA-512", by_password(SCRAM), proxy),
+        ("OAUTHBEARER", format!("{BEARER} required clientId=\"u\" clientSecret=\"{MARK}\";"), endpoint),
+        (
+            "GSSAPI",
+            format!("{KERBEROS} required principal=\"u@R\" password=\"{MARK}\" serviceName=\"kafka\";"),
+            String::new(),
+        ),
+    ]
+}
+
 #[test]
 fn nothing_is_shown_when_connecting_fails() {
-    let login = format!("{PLAIN} required username=\"u\" password=\"{MARK}\";");
     // Somebody takes connections, so that stores are read, and answers nothing that makes sense.
     let (a, b) = (nonsense(), nonsense());
-    let text = |store: &Path| {
-        let head = HEAD.replace("127.0.0.1:1", &a).replace("localhost:2", &b);
-        format!(
-            "{head}A.security.protocol = SASL_PLAINTEXT\nA.sasl.mechanism = PLAIN\nA.sasl.jaas.config = {login}\n\
-             B.security.protocol = SSL\nB.ssl.keystore.location = {0}\nB.ssl.keystore.password = {MARK}\n\
-             B.ssl.key.password = {MARK}\nB.ssl.truststore.location = {0}\nB.ssl.truststore.password = {MARK}\n",
-            store.display()
-        )
-    };
-    let mut case = Case::new("");
-    let store = case.write("store.p12", &format!("no store at all, but {MARK}"));
-    case.write("mm2.properties", &text(&store));
-    // Side by side: most of the time they wait for somebody to answer.
-    let commands: [&[&str]; 4] = [&["run"], &["plan"], &["plan", "--json"], &["status"]];
-    let directories: Vec<Case> = commands
-        .iter()
-        .map(|_| {
-            let mut one = Case::new("");
-            one.write("mm2.properties", &text(&store));
-            one
-        })
-        .collect();
-    let started: Vec<Process> =
-        commands.iter().zip(&directories).map(|(command, case)| case.start(command, &[])).collect();
-    let said: Vec<String> =
-        started.iter().zip(&directories).map(|(process, case)| case.end(process)).collect();
-    // Everybody may read the file.
-    assert!(said[0].contains("holds secrets, and everybody on this host may read it"), "{}", said[0]);
-    assert!(said[1].contains("SASL_PLAINTEXT PLAIN"), "{}", said[1]);
-    assert!(said[2].contains("\"sasl_mechanism\": \"PLAIN\""), "{}", said[2]);
+    let mut started = Vec::new();
+    for (mechanism, login, more) in logins(&a) {
+        for command in
+            [&["run"][..], &["check"], &["check", "--json"], &["plan"], &["plan", "--json"], &["status"]]
+        {
+            let mut case = Case::new("");
+            let store = case.write("store.p12", &format!("no store at all, but {MARK}"));
+            let conf = format!("[libdefaults]\nudp_preference_limit = 1\n[realms]\nR = {{\nkdc = {a}\n}}\n");
+            let conf = case.write("krb5.conf", &conf);
+            let head = HEAD.replace("127.0.0.1:1", &a).replace("localhost:2", &b);
+            let text = format!(
+                "{head}A.security.protocol = SASL_PLAINTEXT\nA.sasl.mechanism = {mechanism}\nA.sasl.jaas.config = {login}\n\
+                 {more}B.security.protocol = SSL\nB.ssl.keystore.location = {0}\nB.ssl.keystore.password = {MARK}\n\
+                 B.ssl.key.password = {MARK}\nB.ssl.truststore.location = {0}\nB.ssl.truststore.password = {MARK}\n",
+                store.display()
+            );
+            case.write("mm2.properties", &text);
+            let options = format!("-Djava.security.krb5.conf={}", conf.display());
+            // Side by side: most of the time they wait for somebody to answer.
+            started.push((mechanism, command, case.start(command, &[("KAFKA_OPTS", &options)]), case));
+        }
+    }
+    for (mechanism, command, process, case) in started {
+        let said = case.end(&process);
+        // Everybody may read the file.
+        let warned = "holds secrets, and everybody on this host may read it";
+        let expected = match command {
+            ["run"] => warned.to_owned(),
+            ["check"] => format!("SASL_PLAINTEXT with {mechanism}"),
+            ["plan"] => format!("SASL_PLAINTEXT {mechanism}"),
+            ["plan", ..] => format!("\"sasl_mechanism\": \"{mechanism}\""),
+            _ => continue,
+        };
+        assert!(said.contains(&expected), "{command:?}: {expected} is not in:\n{said}");
+    }
 }

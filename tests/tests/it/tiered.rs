@@ -51,7 +51,8 @@ fn records_that_are_only_in_the_remote_storage() {
     }
     // Beforehand: this target has no tiered storage and refuses the topic's settings.
     oracle::create_topic(&target().bootstrap(), &format!("far.{TOPIC}"), 2, 1, &[]).unwrap();
-    let properties = Properties::between(("far", &source), ("target", target()), TOPIC);
+    let properties =
+        Properties::between(("far", &source), ("target", target()), TOPIC).with("group.id", TOPIC);
     kmirror::run_until_synced(&properties, SOON).unwrap();
     assert_same(&source, TOPIC, target(), &format!("far.{TOPIC}"));
     let found = oracle::dump(&target().bootstrap(), &format!("far.{TOPIC}"), &[]).unwrap();

@@ -1,16 +1,26 @@
 //! TLS with real brokers of both releases: every kind of store, both versions, client certificates, new certificates
-//! while running; and what is said about each thing that can be wrong.
+//! while running; the system's roots; the name that is asked for; and what is said about each thing that can be wrong.
 
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use kmirror_tests::cache::scratch;
 use kmirror_tests::kafka::{KafkaCluster, Options, Version};
-use kmirror_tests::kmirror::{self, Properties};
+use kmirror_tests::kmirror::{self, Properties, binary};
 use kmirror_tests::oracle;
-use kmirror_tests::stores::{KEY_PASSWORD, STORE_PASSWORD, Stores};
+use kmirror_tests::process::Process;
+use kmirror_tests::stores::{CLIENT, KEY_PASSWORD, STORE_PASSWORD, Stores};
+use rustls::server::Acceptor;
 
 use crate::check::check;
 use crate::fixture::{SOON, assert_same, eventually, many_processes, stop, wait_for};
 
 /// `EXIT STATUS` in the manual: no flow could be started.
 const START_FAILED: i32 = 3;
+/// What cannot be mended by trying again ends the start within this time, on a busy machine, too.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(12);
 
 /// A broker with a listener for each way of TLS, beside the open one.
 fn broker(version: Version, stores: &Stores) -> KafkaCluster {
@@ -57,6 +67,9 @@ fn refused(what: &str, source: (&KafkaCluster, &str), target: &KafkaCluster, ssl
     let exit = process.wait(SOON).unwrap();
     let said = process.stdout() + &process.stderr();
     assert_eq!(exit.code(), Some(START_FAILED), "{what}: {said}");
+    let took = exit.at.duration_since(process.started());
+    // What was only closed may be a broker that stops, and is tried again.
+    assert!(took < AT_ONCE || said.contains("it was closed"), "{what}: it ended after {took:?} only");
     for part in parts.iter().chain(&["cluster a: ", bootstrap.as_str()]) {
         assert!(said.contains(part), "{what}: {part} is not in:\n{said}");
     }
@@ -70,6 +83,7 @@ fn every_store_on_both_sides_new_certificates_and_what_can_be_wrong() {
     let _alone = many_processes();
     let stores = Stores::make().unwrap();
     let (jks_trust, jks_client) = (stores.jks_trust("ca.pem").unwrap(), stores.jks_client().unwrap());
+    let pkcs12_trust = stores.pkcs12_trust("ca.pem").unwrap();
     let (legacy, encrypted) = (stores.legacy_client().unwrap(), stores.encrypted_client().unwrap());
     let old = broker(Version::V3_9_1, &stores);
     let new = broker(Version::V4_3_0, &stores);
@@ -91,7 +105,8 @@ fn every_store_on_both_sides_new_certificates_and_what_can_be_wrong() {
         forth,
         "b",
         &[
-            ("truststore.location", &jks_trust),
+            ("truststore.location", &pkcs12_trust),
+            ("truststore.password", STORE_PASSWORD),
             ("keystore.location", &jks_client),
             ("keystore.password", STORE_PASSWORD),
             ("key.password", KEY_PASSWORD),
@@ -127,9 +142,45 @@ fn every_store_on_both_sides_new_certificates_and_what_can_be_wrong() {
     kmirror::run_until_synced(&back, SOON).unwrap();
     assert_same(&new, "u", &old, "b.u");
 
+    by_the_systems_roots(&stores, &old, &new);
     everything_that_can_be_wrong(&stores, &old, &new);
     checked(&stores, &old, &new);
     new_certificates_while_running(&stores, &old, &new, (&legacy, &client_p12));
+}
+
+/// Without a trust store the system's roots count: those that OpenSSL's variable names.
+fn by_the_systems_roots(stores: &Stores, old: &KafkaCluster, new: &KafkaCluster) {
+    let flow = Properties::flow(("roots", &old.bootstrap_of("SSL")), ("b", &new.bootstrap()), "t");
+    let directory = scratch("kmirror").unwrap();
+    let file = with(flow, "roots", &[]).write(&directory).unwrap();
+    for (roots, code) in [("ca.pem", 0), ("other-ca.pem", START_FAILED)] {
+        let mut command = Command::new(binary().unwrap());
+        command.args(["run", "--until-synced"]).arg(&file).env("SSL_CERT_FILE", stores.path(roots));
+        let process = Process::spawn("kmirror", &mut command, &directory).unwrap();
+        let exit = process.wait(SOON).unwrap();
+        assert_eq!(exit.code(), Some(code), "{roots}: {}", process.tail(20));
+    }
+    assert_same(old, "t", new, "roots.t");
+}
+
+/// Who serves several names at one address goes by the one that is asked for (RFC 6066, section 3).
+#[test]
+fn the_name_that_is_asked_for_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bootstrap = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut acceptor = Acceptor::default();
+        loop {
+            acceptor.read_tls(&mut stream).unwrap();
+            if let Some(accepted) = acceptor.accept().map_err(|(error, _)| error).unwrap() {
+                return accepted.client_hello().server_name().map(str::to_owned);
+            }
+        }
+    });
+    let flow = Properties::flow(("a", &bootstrap), ("b", "127.0.0.1:1"), "t");
+    let _process = kmirror::start_run(&with(flow, "a", &[]), &[]).unwrap();
+    assert_eq!(asked.join().unwrap().as_deref(), Some("localhost"));
 }
 
 fn everything_that_can_be_wrong(stores: &Stores, old: &KafkaCluster, new: &KafkaCluster) {
@@ -247,7 +298,7 @@ fn new_certificates_while_running(
     // A store that is broken is not used, and it is said once.
     stores.replace("client.p12", b"not a store").unwrap();
     eventually("a word about the broken store", || mirror.stderr().contains("ssl.keystore.location"));
-    stores.signed("client", "extendedKeyUsage=clientAuth", 29).unwrap();
+    stores.signed("client", CLIENT, 29).unwrap();
     eventually("a word about the new store", || mirror.stderr().contains("read anew"));
     oracle::produce(&old.bootstrap(), "live", &["--records", "100"]).unwrap();
     wait_for(&mirror, new, "a.live", 200);

@@ -88,7 +88,10 @@ async fn converse(
         }
         match exchange.next(&answer.auth_bytes).map_err(failed)? {
             Step::Send(next) => message = next,
-            Step::Done => return Ok(lifetime(&answer)),
+            Step::Done => {
+                sasl.ended(exchange, &shared.address().host);
+                return Ok(lifetime(&answer));
+            }
         }
     }
     Err(endless("it does not come to an end"))

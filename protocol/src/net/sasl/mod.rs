@@ -14,6 +14,7 @@ mod scram;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -174,6 +175,8 @@ pub fn hear_everything(bytes: &[u8]) {
 pub struct Sasl {
     settings: SaslSettings,
     means: Means,
+    /// Whether it was told that a protection level protects nothing.
+    has_warned: AtomicBool,
 }
 
 /// What is kept from one exchange to the next.
@@ -194,7 +197,7 @@ impl Sasl {
             SaslSettings::OAuthBearer(settings) => Means::Tokens(oauth::Tokens::new(settings)),
             SaslSettings::Gssapi(settings) => Means::Kerberos(Box::new(Kerberos::new(settings.clone()))),
         };
-        Self { settings, means }
+        Self { settings, means, has_warned: AtomicBool::new(false) }
     }
 
     /// What is configured.
@@ -206,6 +209,17 @@ impl Sasl {
     pub(super) async fn forget(&self, host: &str) {
         if let Means::Kerberos(kerberos) = &self.means {
             kerberos.forget(host).await;
+        }
+    }
+
+    /// An exchange with the broker on `host` came to its end: warns, once, of what it promised in vain.
+    pub(super) fn ended(&self, exchange: &Exchange, host: &str) {
+        if exchange.has_unused_layer() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                broker = host,
+                "the broker insists on a protection level of GSSAPI (javax.security.sasl.qop), which in Kafka protects \
+                 nothing; what protects data is security.protocol=SASL_SSL"
+            );
         }
     }
 
@@ -287,6 +301,10 @@ impl Exchange {
             Self::Gssapi(exchange) => Some(exchange.principal().into()),
             _ => None,
         }
+    }
+
+    fn has_unused_layer(&self) -> bool {
+        matches!(self, Self::Gssapi(exchange) if exchange.has_unused_layer())
     }
 
     /// What to look at when the broker refuses.
