@@ -1,5 +1,6 @@
 //! What a lane hears and what it asks for: values only.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,6 +84,23 @@ pub enum Described {
     CannotTell(Cause, TargetOffset),
     /// The question failed; ask again later.
     Failed(Cause),
+}
+
+impl Described {
+    /// What a partition's producer state says (`DescribeProducers`): the epoch and the last sequence that it has of our
+    /// producer id, if it has any, in a log that ends at `end` and stays so, if it is `at_rest`.
+    pub fn of(state: Option<(i32, i32)>, ours: Identity, end: TargetOffset, at_rest: bool) -> Self {
+        let Some((epoch, last_sequence)) = state else { return Self::Nothing(end) };
+        match epoch.cmp(&i32::from(ours.producer_epoch)) {
+            Ordering::Greater => {
+                Self::CannotTell("another producer has taken over our producer id".into(), end)
+            }
+            // Nothing since its epoch was raised.
+            Ordering::Less => Self::Nothing(end),
+            Ordering::Equal if last_sequence < 0 => Self::Nothing(end),
+            Ordering::Equal => Self::LastSequence(last_sequence, at_rest.then_some(end)),
+        }
+    }
 }
 
 /// What happened.

@@ -5,7 +5,6 @@
 //! watermark has reached it. All questions must meet the same leader: its epoch is compared. Knows nothing of what the
 //! records are at the source.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +79,11 @@ async fn answers(cluster: &Cluster, asked: &[Asked]) -> Result<Vec<Described>, C
         let at_rest = before.offset == end.offset;
         let end = TargetOffset(end.offset);
         match producers.get(partition) {
-            Some(Ok(producers)) => last_sequence(producers, *identity, end, at_rest),
+            Some(Ok(producers)) => {
+                let ours = |one: &&ActiveProducer| one.producer_id == identity.producer_id;
+                let state = producers.iter().find(ours).map(|one| (one.producer_epoch, one.last_sequence));
+                Described::of(state, *identity, end, at_rest)
+            }
             Some(Err(code)) => match retry::decide(*code) {
                 Remedy::Fatal(_) => Described::CannotTell(code.to_string().into(), end),
                 _ => failed(&code.to_string()),
@@ -127,24 +130,4 @@ async fn replicated(
         }
     }
     Ok(reached)
-}
-
-fn last_sequence(
-    producers: &[ActiveProducer],
-    ours: Identity,
-    end: TargetOffset,
-    at_rest: bool,
-) -> Described {
-    let Some(producer) = producers.iter().find(|one| one.producer_id == ours.producer_id) else {
-        return Described::Nothing(end);
-    };
-    match producer.producer_epoch.cmp(&i32::from(ours.producer_epoch)) {
-        Ordering::Greater => {
-            Described::CannotTell("another producer has taken over our producer id".into(), end)
-        }
-        // Nothing since its epoch was raised.
-        Ordering::Less => Described::Nothing(end),
-        Ordering::Equal if producer.last_sequence < 0 => Described::Nothing(end),
-        Ordering::Equal => Described::LastSequence(producer.last_sequence, at_rest.then_some(end)),
-    }
 }

@@ -341,14 +341,7 @@ impl World {
         let answer = &answer.topics[0].partitions[0];
         assert_eq!(answer.error_code, 0, "the leader was asked");
         let found = answer.active_producers.iter().find(|one| one.producer_id.0 == ours.producer_id);
-        match found {
-            Some(one) if one.producer_epoch > i32::from(ours.producer_epoch) => {
-                Described::CannotTell("another producer has taken over our producer id".into(), end)
-            }
-            Some(one) if one.producer_epoch < i32::from(ours.producer_epoch) => Described::Nothing(end),
-            Some(one) if one.last_sequence >= 0 => Described::LastSequence(one.last_sequence, Some(end)),
-            _ => Described::Nothing(end),
-        }
+        Described::of(found.map(|one| (one.producer_epoch, one.last_sequence)), ours, end, true)
     }
 
     pub(crate) fn epoch_end(&self, partition: i32, epoch: i32) -> Option<EpochEnd> {
