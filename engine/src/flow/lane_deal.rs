@@ -16,7 +16,7 @@ use kmirror_protocol::wire::reencode::Encoded;
 
 use super::event::{Action, Begin, Question, Slot};
 use super::lane::Lane;
-use super::partition::{Assignment, Partition, Queued, Role, TargetSide};
+use super::partition::{Assignment, Partition, Queued, Restart, Role, TargetSide};
 use super::rewrite::Step;
 use crate::error::chain;
 use crate::ids::SourceOffset;
@@ -132,11 +132,11 @@ impl Lane {
     pub(crate) fn begin_all_again(&mut self, slot: Slot, at: SourceOffset) {
         let outlets = self.outlets(slot).to_vec();
         if outlets.is_empty() {
-            return self.begin_again(slot, at);
+            return self.begin_again(slot, Restart::CutOff(at));
         }
         for outlet in outlets {
             if self.promised_next(outlet) > at {
-                self.begin_again(outlet, at);
+                self.begin_again(outlet, Restart::CutOff(at));
             }
         }
         self.read_again(slot);

@@ -22,9 +22,8 @@ use super::event::{Action, Cause, Described, Found, Note, Question, Recount, Sid
 use super::lane::Lane;
 use super::lane_target::Sent;
 use super::ledger::Resume;
-use super::partition::{Partition, Role, TargetSide};
+use super::partition::{Partition, Restart, Role, TargetSide};
 use super::position::Loss;
-use super::whole::Whole;
 use crate::ids::{Identity, SourceOffset, TargetOffset};
 use crate::offsets::map::Translation;
 
@@ -80,10 +79,13 @@ impl Lane {
         self.after_answer(slot);
     }
 
-    /// The source's log was truncated to `start`, or begins there now: goes on there when nothing is in flight any more.
-    pub(crate) fn begin_again(&mut self, slot: Slot, start: SourceOffset) {
+    /// The source's log is another: goes on there when it is known what became of all that is in flight.
+    pub(crate) fn begin_again(&mut self, slot: Slot, restart: Restart) {
         let Some(partition) = self.partition_mut(slot) else { return };
-        partition.begin_again_at = Some(start);
+        partition.begin_again_at = Some(match (partition.begin_again_at, restart) {
+            (Some(Restart::CutOff(before)), Restart::CutOff(at)) => Restart::CutOff(at.min(before)),
+            _ => restart,
+        });
         partition.drop_buffers();
         partition.target_side = TargetSide::Draining;
         self.after_answer(slot);
@@ -98,7 +100,9 @@ impl Lane {
         match partition.target_side {
             TargetSide::Draining => match partition.drained_cause.take() {
                 Some((cause, for_a_person)) => self.hold_target(slot, cause, for_a_person),
-                None => self.resume(slot),
+                None if partition.ledger.is_idle() => self.resume(slot),
+                // Their connection is gone. What lies before the place to begin again may not have arrived.
+                None => self.hold_target(slot, "what became of the last requests is not known".into(), false),
             },
             // The leader may have moved while batches were in flight to the old one.
             _ => self.make_ready(slot),
@@ -342,6 +346,8 @@ impl Lane {
         }
         let shares_targets = self.shares_targets;
         let Some(partition) = self.partition_mut(slot) else { return };
+        // What is written down below has to be where it really begins.
+        partition.take_restart();
         if partition.recovered && !shares_targets {
             partition.given_up_at = partition.given_up_at.or_else(|| partition.ledger.target_end());
         }
@@ -382,15 +388,8 @@ impl Lane {
     /// Fetches and sends again, from the first source offset that is not at the target.
     fn resume(&mut self, slot: Slot) {
         let Some(partition) = self.partition_mut(slot) else { return };
-        if let Some(start) = partition.begin_again_at.take() {
-            // What became of a request is not known, or not what a former writer sent.
-            let is_unsettled =
-                !partition.ledger.is_idle() || partition.unproven.is_some() || partition.identity.is_none();
-            partition.ledger.begin_again(start);
-            partition.whole = Whole::default();
-            if is_unsettled || partition.needs_identity_behind_a_gap() {
-                return self.renew(slot);
-            }
+        if partition.take_restart() {
+            return self.renew(slot);
         }
         partition.fetch_offset = partition.ledger.acknowledged_next();
         partition.target_side = TargetSide::Sending;

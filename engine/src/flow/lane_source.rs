@@ -14,7 +14,7 @@ use kmirror_protocol::wire::reencode::Encoded;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::Lane;
 use super::lane_link::Link;
-use super::partition::{NodeId, Outgoing, Partition, Queued, Role, SourceSide};
+use super::partition::{NodeId, Outgoing, Partition, Queued, Restart, Role, SourceSide};
 use super::position::{LogRange, Loss, judge};
 use super::rewrite::{DropReason, Step};
 use crate::error::chain;
@@ -210,7 +210,7 @@ impl Lane {
                 let Some(partition) = self.partition_mut(slot) else { return };
                 partition.status.lower_goal(range.latest);
                 if partition.needs_identity_behind_a_gap() {
-                    return self.begin_again(slot, next);
+                    return self.begin_again(slot, Restart::BeginsAt(next));
                 }
                 partition.fetch_offset = next;
                 partition.backlog.skip(DropReason::Lost, next, 0);

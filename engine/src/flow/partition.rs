@@ -115,6 +115,25 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 /// How many batches are prepared beforehand.
 const PREPARED: usize = 2;
 
+/// Where to begin again in a source's log that has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// It was cut off here: not behind this.
+    CutOff(SourceOffset),
+    /// It begins here now: not before this.
+    BeginsAt(SourceOffset),
+}
+
+impl Restart {
+    /// Where a partition goes on of which the target holds what lies before `reached`.
+    fn position(self, reached: SourceOffset) -> SourceOffset {
+        match self {
+            Self::CutOff(at) => at.min(reached),
+            Self::BeginsAt(at) => at.max(reached),
+        }
+    }
+}
+
 /// What part of the way from one source partition it is the state of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -193,8 +212,8 @@ pub(crate) struct Partition {
     pub(crate) whole: Whole,
     /// Whether it is part of the transaction that is open.
     pub(crate) joined: Joined,
-    /// The source's log was truncated: begin again here as soon as nothing is in flight.
-    pub(crate) begin_again_at: Option<SourceOffset>,
+    /// The source's log is another: where to begin again as soon as it is known what became of all that is in flight.
+    pub(crate) begin_again_at: Option<Restart>,
     pub(crate) target_attempts: u32,
     /// Why it is draining, and whether a person has to mend it.
     pub(crate) drained_cause: Option<(Cause, bool)>,
@@ -360,6 +379,16 @@ impl Partition {
     /// sequences; the late request would be appended first, and taken for them.
     pub(crate) fn needs_identity_behind_a_gap(&self) -> bool {
         self.recovered && self.role == Role::Whole
+    }
+
+    /// Begins again, if it is to, now that it is known what became of all that was sent. Whether another identity is needed
+    /// for what comes next.
+    pub(crate) fn take_restart(&mut self) -> bool {
+        let Some(restart) = self.begin_again_at.take() else { return false };
+        let position = restart.position(self.ledger.acknowledged_next());
+        self.ledger.begin_again(position);
+        self.whole = Whole::default();
+        self.unproven.is_some() || self.identity.is_none() || self.needs_identity_behind_a_gap()
     }
 
     /// Whether nothing that was fetched waits to be sent.
