@@ -206,7 +206,14 @@ impl Lane {
             Ok(0) => self.is_proved(slot),
             Ok(records) if records > 0 && proved => self.recount(slot, records, Some(end), true),
             _ if more < 0 => self.target_lost(slot, -more, Some(end)),
-            _ => self.cannot_prove(slot, more),
+            _ => {
+                // What a former writer left in a socket comes between there and our first batch, which tells.
+                let shares_targets = self.shares_targets;
+                if let Some(partition) = self.partition_mut(slot).filter(|_| !shares_targets) {
+                    partition.given_up_at = partition.given_up_at.or(Some(end));
+                }
+                self.cannot_prove(slot, more);
+            }
         }
     }
 
