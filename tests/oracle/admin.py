@@ -66,12 +66,24 @@ def alter(admin, name, *configs):
         future.result(30)
 
 
+def watermarks(client, place, seconds=20):
+    """Where a log begins and ends. A broker that has just come back may not know yet what it leads."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return client.get_watermark_offsets(place, timeout=seconds)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def held(admin, name, *only):
     partitions = [int(one) for one in only] or topic_list(admin).get(name, [])
     with_client = Consumer({**common.client(sys.argv[1]), "group.id": "held"})
     total = 0
     for partition in partitions:
-        low, high = with_client.get_watermark_offsets(TopicPartition(name, partition), timeout=20)
+        low, high = watermarks(with_client, TopicPartition(name, partition))
         total += high - low
     with_client.close()
     return total

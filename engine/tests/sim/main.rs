@@ -42,7 +42,8 @@ const WAITING: [u64; 1] = [203];
 /// Seeds beyond them that showed a defect once. 404, 760, 804: a late request behind expired records. 553, 883: a partition
 /// in the queues of two target brokers. 587: the source was cut off while the target was asked what it holds. 610, 764: the
 /// source was cut off while nobody looked. 631: late requests came before what was sent under a raised epoch, and nobody told;
-/// 1516: the like, after a kill, at a target that cannot tell. 3137: the source was cut off while it was not known what had become of what was sent before. 3628: the target lost all, and nobody could tell.
+/// 1516: the like, after a kill, at a target that cannot tell. 3137: the source was cut off while it was not known what had
+/// become of what was sent before. 3628: the target lost all, and nobody could tell.
 const MENDED: [u64; 12] = [404, 553, 587, 610, 631, 760, 764, 804, 883, 1516, 3137, 3628];
 
 fn run(seed: u64, loud: bool) -> Outcome {
