@@ -1,10 +1,10 @@
 //! Handing out new partitions: where each begins, by what was written down of it and by what the target holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kmirror_protocol::client::ClientError;
 use kmirror_protocol::client::offsets::{self, OffsetSpec};
+use kmirror_protocol::client::{ClientError, Topics};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::flow::held::{self, Asked};
 use crate::flow::partition::{Assignment, Former};
 use crate::flow::position::{self, LogRange, Loss};
 use crate::flow::rewrite::TargetRules;
-use crate::ids::{ProducerMark, SourceOffset, SourcePartition};
+use crate::ids::{ProducerMark, SourceOffset, SourcePartition, TargetOffset};
 use crate::offsets::map::OffsetMap;
 use crate::offsets::stretch::Settled;
 use crate::plan::{AutoOffsetReset, OnLost};
@@ -177,13 +177,19 @@ impl Discovery {
             former,
             was_here,
             unclaimed: false,
+            target_end: None,
             rules,
             status,
         })
     }
 
-    /// Asks the target what it holds of those who wrote these partitions before.
+    /// Asks the target what it holds of those who wrote these partitions before, and where the others end.
     pub(super) async fn ask_target(&self, assignments: &mut [Assignment]) {
+        let (former, new): (Vec<_>, Vec<_>) = assignments.iter_mut().partition(|one| one.former.is_some());
+        tokio::join!(self.ask_of_former(former), self.ask_ends(new));
+    }
+
+    async fn ask_of_former(&self, mut assignments: Vec<&mut Assignment>) {
         let asked: Vec<Asked> = assignments
             .iter()
             .filter_map(|one| {
@@ -198,6 +204,27 @@ impl Discovery {
         let holds = held::ask(&self.writer, &asked).await;
         for (former, holds) in assignments.iter_mut().filter_map(|one| one.former.as_mut()).zip(holds) {
             former.holds = holds;
+        }
+    }
+
+    /// Should the target forget who wrote a first batch whose answer is lost, its end tells what arrived. One that has no
+    /// leader now is not waited for.
+    async fn ask_ends(&self, mut assignments: Vec<&mut Assignment>) {
+        assignments.retain(|one| !one.shared_target);
+        let topics: BTreeSet<_> = assignments.iter().map(|one| Arc::clone(&one.target_topic)).collect();
+        if topics.is_empty() {
+            return;
+        }
+        let topics = Topics::Named(topics.into_iter().collect());
+        let Ok(known) = self.writer.current(topics).await else { return };
+        let partition = |one: &Assignment| (Arc::clone(&one.target_topic), one.source.partition);
+        let has_leader = |(topic, partition): &(Arc<str>, i32)| known.leader(topic, *partition).is_some();
+        let asked: Vec<_> = assignments.iter().map(|one| partition(one)).filter(has_leader).collect();
+        let Ok(listed) = offsets::list_log_ends(&self.writer, &asked).await else { return };
+        let ends: HashMap<_, _> = listed.into_iter().collect();
+        for one in assignments {
+            let end = ends.get(&partition(one)).and_then(|end| end.as_ref().ok());
+            one.target_end = end.map(|end| TargetOffset(end.offset));
         }
     }
 

@@ -11,7 +11,7 @@ use kmirror_protocol::wire::batch::Entry;
 
 use super::epochs::EpochHistory;
 use super::event::{Found, Recount};
-use crate::ids::SourceOffset;
+use crate::ids::{SourceOffset, TargetOffset};
 use crate::offsets::stretch::{Landed, Runs};
 use crate::print::Print;
 
@@ -147,18 +147,21 @@ impl Alignment {
         let goes_on_anew =
             epochs.begins_anew_at(self.next, asked.epoch) || (self.next >= end && !asked.by_content);
         let cut_off = if is_dense && self.is_prefix && goes_on_anew { missing } else { 0 };
+        // They are the last records there.
+        let base =
+            asked.end.filter(|_| missing == 0).map(|end| TargetOffset(end.0 - i64::from(self.records)));
         if is_dense && !asked.by_content {
             let explains_all = self.is_prefix && missing == cut_off;
             let nothing =
                 Landed { runs: Runs::dense(self.from), records: self.records, next: self.from, base: None };
-            let landed = if self.at == 0 { Some(nothing) } else { self.landed() };
+            let landed = if self.at == 0 { Some(nothing) } else { self.landed(base) };
             return landed.filter(|_| explains_all).map(|landed| Found { landed, epochs, cut_off });
         }
-        self.landed().map(|landed| Found { landed, epochs, cut_off })
+        self.landed(base).map(|landed| Found { landed, epochs, cut_off })
     }
 
     /// The records that were found; none if no record of the target is at the source.
-    fn landed(mut self) -> Option<Landed> {
+    fn landed(mut self, base: Option<TargetOffset>) -> Option<Landed> {
         if self.at == 0 {
             return None;
         }
@@ -166,7 +169,7 @@ impl Alignment {
             Some((first, 0)) => Runs { first_record: *first, breaks: self.breaks.split_off(1) },
             _ => Runs { first_record: self.from, breaks: self.breaks },
         };
-        Some(Landed { runs, records: self.records, next: self.next, base: None })
+        Some(Landed { runs, records: self.records, next: self.next, base })
     }
 }
 

@@ -87,6 +87,15 @@ pub enum Described {
 }
 
 impl Described {
+    /// Where the target's log ends, if it stays so.
+    pub(crate) fn end(&self) -> Option<TargetOffset> {
+        match self {
+            Self::LastSequence(_, end) => *end,
+            Self::Nothing(end) | Self::CannotTell(_, end) => Some(*end),
+            Self::Failed(_) => None,
+        }
+    }
+
     /// What a partition's producer state says (`DescribeProducers`): the epoch and the last sequence that it has of our
     /// producer id, if it has any, in a log that ends at `end` and stays so, if it is `at_rest`.
     pub fn of(state: Option<(i32, i32)>, ours: Identity, end: TargetOffset, at_rest: bool) -> Self {

@@ -16,7 +16,8 @@ use kmirror_protocol::wire::reencode::Encoded;
 
 use super::event::{Action, Begin, Question, Slot};
 use super::lane::Lane;
-use super::partition::{Assignment, Partition, Queued, Restart, Role, TargetSide};
+use super::partition::{Assignment, Partition, Role, TargetSide};
+use super::position::Restart;
 use super::rewrite::Step;
 use crate::error::chain;
 use crate::ids::SourceOffset;
@@ -237,7 +238,7 @@ impl Lane {
             if let Some(partition) =
                 self.partition_mut(*outlet).filter(|one| one.ledger.promised_next() < next)
             {
-                partition.queue.push_back(Queued::Skip(next));
+                partition.queue_skip(next);
             }
             self.make_ready(*outlet);
         }

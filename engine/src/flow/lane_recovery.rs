@@ -22,8 +22,8 @@ use super::event::{Action, Cause, Described, Found, Note, Question, Recount, Sid
 use super::lane::Lane;
 use super::lane_target::Sent;
 use super::ledger::Resume;
-use super::partition::{Partition, Restart, Role, TargetSide};
-use super::position::Loss;
+use super::partition::{Partition, Role, TargetSide};
+use super::position::{Loss, Restart};
 use crate::ids::{Identity, SourceOffset, TargetOffset};
 use crate::offsets::map::Translation;
 
@@ -131,21 +131,26 @@ impl Lane {
 
     pub(crate) fn described(&mut self, question: Question, described: Described) {
         let slot = question.slot;
-        let transactional = self.is_transactional();
+        let (transactional, shares_targets) = (self.is_transactional(), self.shares_targets);
         let Some(partition) = self.asked(question).filter(|one| one.target_side == TargetSide::Asking) else {
             return;
         };
-        if let Described::LastSequence(_, Some(end))
-        | Described::Nothing(end)
-        | Described::CannotTell(_, end) = &described
-        {
-            partition.ledger.see_end(*end);
+        if let Some(end) = described.end() {
+            partition.ledger.see_end(end);
+        }
+        if !matches!(described, Described::Failed(_)) {
+            partition.target_end = described.end();
         }
         // Brokers go by the timestamps of records (`ProducerStateManager.isProducerExpired`): one that restarts, or looks
         // through its producers every ten minutes, forgets at once who writes records of long ago. So what was sent last
         // may be there. Only while a transaction is open nobody in it is forgotten: there the target lost what it had
         // acknowledged, and the transaction cannot count.
-        let is_forgotten = partition.ledger.acknowledged_sequence() > 0;
+        //
+        // If nobody else writes there, the first batch may be, too, once the log has grown.
+        let is_alone = !transactional && !shares_targets && partition.role == Role::Whole;
+        let has_grown =
+            is_alone && partition.begun_at.zip(described.end()).is_some_and(|(begun, end)| begun < end);
+        let is_forgotten = partition.ledger.acknowledged_sequence() > 0 || has_grown;
         match described {
             Described::Failed(cause) => {
                 self.refresh(Side::Target);
@@ -195,7 +200,9 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         let known = {
             let map = partition.status.offset_map();
+            let begun = partition.begun_at.filter(|_| partition.ledger.acknowledged_sequence() == 0);
             match map.translate(partition.ledger.acknowledged_next()) {
+                _ if begun.is_some() => begun.map(|at| (at, true)),
                 Translation::Exact(at) => Some((at, true)),
                 _ => map.end().map(|(_, at)| (at, false)),
             }
@@ -264,6 +271,7 @@ impl Lane {
         let Some(partition) = self.partition_mut(slot) else { return };
         partition.status.epochs().learn_all(&epochs, from);
         partition.ledger.take_in(landed);
+        partition.given_up_at = partition.given_up_at.and_then(|_| partition.ledger.target_end());
         partition.next_sequence = partition.ledger.acknowledged_sequence();
         self.is_proved(slot);
     }
@@ -362,6 +370,7 @@ impl Lane {
             partition.raised = identity.raised();
         }
         let raised = partition.raised;
+        partition.begun_at = partition.target_end;
         partition.acknowledged_at = None;
         partition.unproven = None;
         partition.target_side = TargetSide::Renewing;

@@ -14,8 +14,8 @@ use kmirror_protocol::wire::reencode::Encoded;
 use super::event::{Action, Begin, Cause, Note, Question, Side, Slot, explain_code};
 use super::lane::Lane;
 use super::lane_link::Link;
-use super::partition::{NodeId, Outgoing, Partition, Queued, Restart, Role, SourceSide};
-use super::position::{LogRange, Loss, judge};
+use super::partition::{NodeId, Outgoing, Partition, Queued, Role, SourceSide};
+use super::position::{LogRange, Loss, Restart, judge};
 use super::rewrite::{DropReason, Step};
 use crate::error::chain;
 use crate::ids::SourceOffset;
@@ -274,7 +274,7 @@ impl Lane {
                 Some(Step::Skip { reason, next, bytes }) => {
                     status.counters.dropped(reason).add(1, bytes as u64);
                     partition.buffered = partition.buffered.saturating_sub(bytes);
-                    partition.queue.push_back(Queued::Skip(next));
+                    partition.queue_skip(next);
                 }
                 Some(Step::Reencode { reason, entries, from }) => {
                     let bytes: usize = entries.iter().map(Entry::size).sum();
@@ -306,7 +306,9 @@ impl Lane {
         match result {
             Ok(encoded) => {
                 partition.queue_encoded(encoded);
-                partition.queue.extend(end.map(Queued::Skip));
+                if let Some(end) = end {
+                    partition.queue_skip(end);
+                }
                 self.advance(slot);
                 self.sync_session(slot);
             }

@@ -368,6 +368,7 @@ mod tests {
             former: None,
             was_here: false,
             unclaimed: false,
+            target_end: None,
             rules: TargetRules::default(),
             deal_to: None,
             shared_target: false,

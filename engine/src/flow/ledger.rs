@@ -184,6 +184,7 @@ impl Ledger {
         self.acknowledged_next = landed.next;
         self.promised_next = landed.next;
         self.acknowledged_sequence = add_sequence(self.acknowledged_sequence, landed.records);
+        self.last_target = landed.base.map(|base| TargetOffset(base.0 + i64::from(landed.records) - 1));
         self.settled.push(Settled::Landed(landed));
     }
 

@@ -17,6 +17,7 @@ use super::event::{Cause, Slot};
 use super::lane_transaction::Joined;
 use super::ledger::Ledger;
 pub(crate) use super::outgoing::{Outgoing, Queued};
+use super::position::Restart;
 use super::rewrite::{Backlog, TargetRules};
 use super::whole::Whole;
 use crate::ids::{Identity, ProducerMark, SourceOffset, SourcePartition, TargetOffset};
@@ -39,6 +40,9 @@ pub struct Assignment {
     pub was_here: bool,
     /// Nobody could write down that it is written under the flow's identity.
     pub unclaimed: bool,
+    /// Where the target's log ends, before anything is written under an identity that nobody has used there; `None` where
+    /// that is not known, and where others may write, too.
+    pub target_end: Option<TargetOffset>,
     /// What the target topic demands of batches.
     pub rules: TargetRules,
     /// Over how many target partitions its records are dealt out by key; `None`: partition for partition.
@@ -114,25 +118,6 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// How many batches are prepared beforehand.
 const PREPARED: usize = 2;
-
-/// Where to begin again in a source's log that has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Restart {
-    /// It was cut off here: not behind this.
-    CutOff(SourceOffset),
-    /// It begins here now: not before this.
-    BeginsAt(SourceOffset),
-}
-
-impl Restart {
-    /// Where a partition goes on of which the target holds what lies before `reached`.
-    fn position(self, reached: SourceOffset) -> SourceOffset {
-        match self {
-            Self::CutOff(at) => at.min(reached),
-            Self::BeginsAt(at) => at.max(reached),
-        }
-    }
-}
 
 /// What part of the way from one source partition it is the state of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +202,10 @@ pub(crate) struct Partition {
     pub(crate) target_attempts: u32,
     /// Why it is draining, and whether a person has to mend it.
     pub(crate) drained_cause: Option<(Cause, bool)>,
+    /// Where the target's log ended when it was looked at last.
+    pub(crate) target_end: Option<TargetOffset>,
+    /// Where the target's log ended before the first batch under this identity.
+    pub(crate) begun_at: Option<TargetOffset>,
     /// Where the target's log ended when what was under way was given up, until the next batch is there: what comes between
     /// may be there twice.
     pub(crate) given_up_at: Option<TargetOffset>,
@@ -230,7 +219,8 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(assignment: Assignment, identity: Identity) -> Self {
-        let Assignment { source, topic_id, target_topic, start, rules, status, former, .. } = assignment;
+        let Assignment { source, topic_id, target_topic, start, rules, status, former, target_end, .. } =
+            assignment;
         let mark = former.map_or(ProducerMark { identity, sequence: 0 }, |former| former.mark);
         Self {
             role: Role::Whole,
@@ -274,6 +264,8 @@ impl Partition {
             begin_again_at: None,
             target_attempts: 0,
             drained_cause: None,
+            target_end,
+            begun_at: target_end,
             given_up_at: None,
             ready_on: None,
             generation: 0,
@@ -338,6 +330,14 @@ impl Partition {
                 Some(why) => Queued::SetAside(outgoing, why),
                 None => Queued::Batch(outgoing),
             });
+        }
+    }
+
+    /// Queues that nothing before `next` is left to send. One behind the other they are one, however many were dropped.
+    pub(crate) fn queue_skip(&mut self, next: SourceOffset) {
+        match self.queue.back_mut() {
+            Some(Queued::Skip(last)) => *last = next,
+            _ => self.queue.push_back(Queued::Skip(next)),
         }
     }
 

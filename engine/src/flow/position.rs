@@ -118,6 +118,25 @@ pub fn start(
     }
 }
 
+/// Where to begin again in a source's log that has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// It was cut off here: not behind this.
+    CutOff(SourceOffset),
+    /// It begins here now: not before this.
+    BeginsAt(SourceOffset),
+}
+
+impl Restart {
+    /// Where a partition goes on of which the target holds what lies before `reached`.
+    pub(crate) fn position(self, reached: SourceOffset) -> SourceOffset {
+        match self {
+            Self::CutOff(at) => at.min(reached),
+            Self::BeginsAt(at) => at.max(reached),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,6 +129,7 @@ impl World {
         }
         self.mirrors[&life].status.insert(Arc::clone(&status));
         let former = mark.map(|mark| Former { mark, holds: self.described(partition, mark.identity) });
+        let target_end = former.is_none().then(|| self.target_end(partition));
         Assignment {
             source,
             topic_id: self.source.direct().topic_id(SOURCE_TOPIC),
@@ -140,6 +141,7 @@ impl World {
             shared_target: false,
             was_here: false,
             unclaimed: false,
+            target_end,
             status,
         }
     }
@@ -326,8 +328,12 @@ impl World {
         self.describe(partition, ours)
     }
 
+    fn target_end(&self, partition: i32) -> TargetOffset {
+        TargetOffset(self.target.direct().end_offset(TARGET_TOPIC, partition).unwrap())
+    }
+
     fn describe(&self, partition: i32, ours: Identity) -> Described {
-        let end = TargetOffset(self.target.direct().end_offset(TARGET_TOPIC, partition).unwrap());
+        let end = self.target_end(partition);
         if self.weather.target_is_dumb {
             return Described::CannotTell("it is dumb".into(), end);
         }

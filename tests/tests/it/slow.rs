@@ -347,8 +347,10 @@ impl Pace {
         Self { came, arrived, seconds: began.elapsed().as_secs_f64() }
     }
 
-    fn is_kept(&self) -> bool {
-        self.came as f64 > 100.0 * self.seconds && self.arrived as f64 > 0.9 * self.came as f64
+    /// Whether so many records arrived a second at least, and nearly all that came.
+    fn is_kept(&self, at_least: f64) -> bool {
+        let arrived = self.arrived as f64;
+        arrived > at_least * self.seconds && arrived > 0.9 * self.came as f64
     }
 }
 
@@ -381,7 +383,7 @@ fn partitions_of_other_leaders_keep_their_speed() {
     let others = || oracle::ask("admin", &[&bootstrap, "held", "gone", "0", "1"]).unwrap().as_u64().unwrap();
     let pace = Pace::over(Duration::from_secs(8), others, held);
     eprintln!("with a leader gone: {pace}");
-    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    assert!(pace.is_kept(850.0), "{pace}\n{}", mirror.tail(40));
     producer.stop(SOON).unwrap();
     source.start_broker(leader).unwrap();
     let options = ["--case", "plain", "--partitions", "3", "--seed", "after"];
@@ -408,7 +410,7 @@ fn small_batches_keep_their_pace_over_a_round_trip_of_200_ms() {
     eventually("the first records", || held() > 1000);
     let pace = Pace::over(Duration::from_secs(6), || oracle::offsets_held(&source, "little").unwrap(), held);
     eprintln!("small batches over 200 ms: {pace}");
-    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    assert!(pace.is_kept(2550.0), "{pace}\n{}", mirror.tail(40));
     producer.stop(SOON).unwrap();
     let all = oracle::offsets_held(&source, "little").unwrap();
     eventually("all records", || held() == all);
@@ -447,7 +449,7 @@ fn a_target_partition_without_leader_takes_neither_memory_nor_time_from_others()
     let pace = Pace::over(Duration::from_secs(gone), came, || held("steady"));
     let peak = peak(&mirror).unwrap();
     eprintln!("a target leader gone for {gone} s: {pace}, {peak:.1} MB");
-    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    assert!(pace.is_kept(850.0), "{pace}\n{}", mirror.tail(40));
     assert!(peak < 4.2 + PROGRAM_MB, "{peak} MB");
     target.start_broker(leader).unwrap();
     for (producer, topic) in producers.iter().zip(["steady", "waiting"]) {
@@ -496,7 +498,7 @@ fn idle_partitions_cost_nothing() {
         made.as_secs_f64(),
         started.as_secs_f64(),
     );
-    assert!(pace.is_kept(), "{pace}\n{}", mirror.tail(40));
+    assert!(pace.is_kept(4000.0), "{pace}\n{}", mirror.tail(40));
     assert!(cpu < 0.3, "{cpu}");
     // Beside the budget each partition has its state.
     assert!(peak < 25.2 + PROGRAM_MB + 0.006 * f64::from(idle), "{peak}");
