@@ -37,7 +37,7 @@ fn restart_one_after_the_other(cluster: &mut KafkaCluster) {
     }
 }
 
-/// First trouble at the target, then at the source.
+/// Both clusters at the same time.
 #[test]
 fn brokers_are_restarted_and_killed_under_load() {
     let _alone = many_processes();
@@ -59,9 +59,10 @@ fn brokers_are_restarted_and_killed_under_load() {
         wait_for(&mirror, target, TOPIC, held);
     };
     for trouble in [restart_one_after_the_other, kill_two_one_after_the_other] {
-        trouble(&mut target);
-        caught_up(&source, &target);
-        trouble(&mut source);
+        thread::scope(|both| {
+            both.spawn(|| trouble(&mut target));
+            both.spawn(|| trouble(&mut source));
+        });
         caught_up(&source, &target);
     }
     let exit = producer.stop(SOON).unwrap();

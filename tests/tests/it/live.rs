@@ -166,7 +166,8 @@ fn a_second_signal_stops_at_once() {
 #[test]
 fn a_run_that_is_to_end_by_itself_says_when_it_was_ended() {
     create("unfinished", 1, &[]);
-    produce("unfinished", &["--records", "2000"]);
+    // In batches: one goes beyond the limit at once, and is paid for later.
+    produce("unfinished", &["--records", "2000", "--batch-records", "100"]);
     let slow = flow("slowly", "unfinished").with("kmirror.max.bytes.per.second", "1000");
     let mirror = kmirror::start_run(&slow, &["--until-synced"]).unwrap();
     eventually("the target topic", || {
