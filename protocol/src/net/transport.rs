@@ -49,11 +49,7 @@ impl ReadHalf {
     pub(super) async fn read_buf(&mut self, into: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read_buf(into).await,
-            Self::Tls(stream) => match stream.read_buf(into).await {
-                // Closed without a goodbye. Frames have lengths, so that nothing is taken for whole that is not.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                read => read,
-            },
+            Self::Tls(stream) => stream.read_buf(into).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod certificate;
 mod error;
 mod first_version;
 mod load;
+mod records;
 mod settings;
 mod stream;
 mod suites;

@@ -1,35 +1,29 @@
 //! An encrypted stream: the handshake, and the farewell.
 
-use std::io::{self, IoSlice, Write};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client;
 
 use super::certificate::{Certificate, Moment};
 use super::error::{TlsError, explain};
 use super::load::Loaded;
+use super::records::{Records, Waits};
 use super::settings::TlsSettings;
 use crate::net::facts::{Shown, TlsFacts};
 
 /// A TCP stream with TLS. Says goodbye (`close_notify`) when dropped, as far as that needs no waiting.
-#[derive(Debug)]
 pub(crate) struct TlsStream {
-    inner: client::TlsStream<Ahead>,
+    socket: TcpStream,
+    records: Records,
     has_identity: bool,
 }
-
-/// rustls asks for 4 KB at a time, a quarter of a record: what the socket has is read at once, and given to it in pieces.
-type Ahead = BufReader<TcpStream>;
-
-/// How much is read at once. With more than a few records nothing is gained.
-const READ_AHEAD_BYTES: usize = 64 << 10;
 
 impl TlsStream {
     /// Whether we had a certificate to show.
@@ -39,7 +33,7 @@ impl TlsStream {
 
     /// How it is encrypted.
     pub(crate) fn facts(&self) -> TlsFacts {
-        let (_, session) = self.inner.get_ref();
+        let session = self.records.session();
         let version = session.protocol_version().and_then(|version| version.as_str());
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
         let shown = session.peer_certificates().unwrap_or_default().iter();
@@ -56,7 +50,7 @@ impl TlsStream {
 
     /// The broker's own certificate (DER).
     pub(super) fn certificate(&self) -> Option<&[u8]> {
-        let (_, session) = self.inner.get_ref();
+        let session = self.records.session();
         session.peer_certificates()?.first().map(|certificate| certificate.as_ref())
     }
 }
@@ -69,17 +63,23 @@ pub(super) async fn handshake(
     stream: TcpStream,
 ) -> Result<TlsStream, TlsError> {
     let name = server_name(host, settings, &stream)?;
-    let connector = TlsConnector::from(Arc::clone(&loaded.config));
-    match connector.connect(name, Ahead::with_capacity(READ_AHEAD_BYTES, stream)).await {
-        Ok(inner) => Ok(TlsStream { inner, has_identity: loaded.has_identity }),
-        Err(error) => Err(explain(&error, loaded.has_identity).unwrap_or_else(|| match error.kind() {
+    let records = Records::new(Arc::clone(&loaded.config), name).map_err(io::Error::other);
+    let shaken = match records {
+        Ok(records) => {
+            let stream = TlsStream { socket: stream, records, has_identity: loaded.has_identity };
+            stream.shake_hands().await
+        }
+        Err(error) => Err(error),
+    };
+    shaken.map_err(|error| {
+        explain(&error, loaded.has_identity).unwrap_or_else(|| match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe => TlsError::ClosedInHandshake,
             _ => TlsError::Io(Arc::new(error)),
-        })),
-    }
+        })
+    })
 }
 
 /// What the certificate must be for; it is told to the broker (SNI) if it is no address.
@@ -102,23 +102,83 @@ fn server_name(
     }
 }
 
+impl TlsStream {
+    async fn shake_hands(mut self) -> io::Result<Self> {
+        loop {
+            let waits = self.open(&mut ReadBuf::new(&mut []))?;
+            poll_fn(|context| self.poll_send(context)).await?;
+            if waits == Waits::ForTraffic {
+                return Ok(self);
+            }
+            if poll_fn(|context| self.poll_receive(context)).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Decrypts what came. What there is to say about it (an alert, or that keys were changed) is sent if that needs no
+    /// waiting: who waits to write is somebody else.
+    fn open(&mut self, into: &mut ReadBuf<'_>) -> io::Result<Waits> {
+        let opened = self.records.open(into);
+        if opened.is_err() {
+            self.send_at_once();
+        }
+        opened.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Sends what the socket takes.
+    fn send_at_once(&mut self) {
+        while let Some(sent) = self.socket.try_write(self.records.to_send()).ok().filter(|sent| *sent > 0) {
+            self.records.sent(sent);
+        }
+    }
+
+    /// Takes up what the socket has; how many bytes.
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(self.records.room());
+        if room.remaining() == 0 {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut room))?;
+        let came = room.filled().len();
+        self.records.came(came);
+        Poll::Ready(Ok(came))
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.records.to_send().is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_write(context, self.records.to_send()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => self.records.sent(sent),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncRead for TlsStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        loop {
+            self.open(buffer)?;
+            if buffer.filled().len() > before || buffer.remaining() == 0 || self.records.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            if ready!(self.poll_receive(context))? == 0 {
+                // Closed without a goodbye. Frames have lengths, so that nothing is taken for whole that is not.
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
 impl AsyncWrite for TlsStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -126,7 +186,14 @@ impl AsyncWrite for TlsStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        ready!(self.poll_send(context))?;
+        let taken = self.records.seal(slices);
+        let taken = taken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        // What does not leave now does so before the next.
+        match self.poll_send(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(taken)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -134,31 +201,18 @@ impl AsyncWrite for TlsStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        self.poll_send(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        ready!(self.poll_send(context))?;
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
-        let (stream, session) = self.inner.get_mut();
-        session.send_close_notify();
-        session.write_tls(&mut WithoutWaiting(stream.get_ref())).ok();
-    }
-}
-
-/// Writes what the socket takes at once.
-struct WithoutWaiting<'a>(&'a TcpStream);
-
-impl Write for WithoutWaiting<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.records.farewell();
+        self.send_at_once();
     }
 }
