@@ -116,8 +116,8 @@ impl TlsStream {
         }
     }
 
-    /// Decrypts what came. What there is to say about it (an alert, or that keys were changed) is sent if that needs no
-    /// waiting: who waits to write is somebody else.
+    /// Decrypts what came. What there is to say about a failure is sent if that needs no waiting: who waits to write is
+    /// somebody else.
     fn open(&mut self, into: &mut ReadBuf<'_>) -> io::Result<Waits> {
         let opened = self.records.open(into);
         if opened.is_err() {
