@@ -147,10 +147,10 @@ impl Lane {
         // acknowledged, and the transaction cannot count.
         //
         // If nobody else writes there, the first batch may be, too, once the log has grown.
-        let is_alone = !transactional && !shares_targets && partition.role == Role::Whole;
-        let has_grown =
-            is_alone && partition.begun_at.zip(described.end()).is_some_and(|(begun, end)| begun < end);
-        let is_forgotten = partition.ledger.acknowledged_sequence() > 0 || has_grown;
+        let end_tells = !transactional && partition.role == Role::Whole;
+        let has_grown = partition.begun_at.zip(described.end()).is_some_and(|(begun, end)| begun < end);
+        let is_forgotten =
+            partition.ledger.acknowledged_sequence() > 0 || end_tells && !shares_targets && has_grown;
         match described {
             Described::Failed(cause) => {
                 self.refresh(Side::Target);
@@ -167,7 +167,7 @@ impl Lane {
             Described::CannotTell(_, end) if partition.unproven.is_some() => {
                 self.judge_by_end(slot, end, false);
             }
-            Described::Nothing(end) if is_forgotten && !transactional && partition.role == Role::Whole => {
+            Described::Nothing(end) if is_forgotten && end_tells => {
                 partition.ledger.abandon();
                 partition.next_sequence = partition.ledger.acknowledged_sequence();
                 partition.unproven = Some(0);
@@ -201,9 +201,8 @@ impl Lane {
         let known = {
             let map = partition.status.offset_map();
             let begun = partition.begun_at.filter(|_| partition.ledger.acknowledged_sequence() == 0);
-            match map.translate(partition.ledger.acknowledged_next()) {
-                _ if begun.is_some() => begun.map(|at| (at, true)),
-                Translation::Exact(at) => Some((at, true)),
+            match (begun, map.translate(partition.ledger.acknowledged_next())) {
+                (Some(at), _) | (None, Translation::Exact(at)) => Some((at, true)),
                 _ => map.end().map(|(_, at)| (at, false)),
             }
         };

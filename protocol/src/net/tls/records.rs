@@ -6,6 +6,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use rustls::client::{ClientConfig, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{
@@ -38,7 +39,7 @@ pub(super) struct Records {
     incoming: Buffer,
     outgoing: Buffer,
     /// Decrypted, and not asked for yet: at most what `incoming` had.
-    rest: Buffer,
+    rest: BytesMut,
     /// Small pieces that leave in one record.
     gathered: Vec<u8>,
     is_over: bool,
@@ -52,7 +53,7 @@ impl Records {
             session: UnbufferedClientConnection::new(config, name)?,
             incoming: Buffer::new(INCOMING_BYTES),
             outgoing: Buffer::new(OUTGOING_BYTES),
-            rest: Buffer::new(0),
+            rest: BytesMut::new(),
             gathered: Vec::new(),
             is_over: false,
             failed: None,
@@ -91,7 +92,8 @@ impl Records {
     /// Decrypts what came, until `into` is full or no whole record is left. What came before a failure is handed out first.
     pub(super) fn open(&mut self, into: &mut ReadBuf<'_>) -> Result<Waits, Error> {
         let before = into.filled().len();
-        self.rest.move_into(into);
+        let fits = self.rest.len().min(into.remaining());
+        into.put_slice(&self.rest.split_to(fits));
         loop {
             if into.remaining() == 0 && into.capacity() > 0 {
                 return Ok(Waits::ForTraffic);
@@ -124,14 +126,12 @@ impl Records {
         for slice in slices {
             let mut bytes = slice.get(..SEALED_BYTES - taken).unwrap_or(slice);
             while !bytes.is_empty() {
-                let whole = bytes.len() - bytes.len() % RECORD_BYTES;
-                let (now, later) = match self.gathered.is_empty() && whole > 0 {
-                    true => bytes.split_at(whole),
-                    false => bytes.split_at(bytes.len().min(RECORD_BYTES - self.gathered.len())),
-                };
-                if self.gathered.is_empty() && whole > 0 {
+                let now;
+                if self.gathered.is_empty() && bytes.len() >= RECORD_BYTES {
+                    (now, bytes) = bytes.split_at(bytes.len() - bytes.len() % RECORD_BYTES);
                     encrypt(&mut traffic, now, &mut self.outgoing)?;
                 } else {
+                    (now, bytes) = bytes.split_at(bytes.len().min(RECORD_BYTES - self.gathered.len()));
                     self.gathered.extend_from_slice(now);
                 }
                 if self.gathered.len() == RECORD_BYTES {
@@ -139,7 +139,6 @@ impl Records {
                     self.gathered.clear();
                 }
                 taken += now.len();
-                bytes = later;
             }
         }
         encrypt(&mut traffic, &self.gathered, &mut self.outgoing)?;
@@ -172,7 +171,7 @@ impl Records {
                         let fits = record.payload.len().min(into.remaining());
                         let (now, later) = record.payload.split_at(fits);
                         into.put_slice(now);
-                        self.rest.put(later);
+                        self.rest.extend_from_slice(later);
                     }
                     Some(Err(error)) => break Err(error),
                     None => break Ok(()),
@@ -280,24 +279,6 @@ impl Buffer {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let missing = bytes.len().saturating_sub(self.room().len());
-        self.bytes.resize(self.bytes.len() + missing, 0);
-        if let Some(place) = self.room().get_mut(..bytes.len()) {
-            place.copy_from_slice(bytes);
-            self.fill(bytes.len());
-        }
-    }
-
-    fn move_into(&mut self, into: &mut ReadBuf<'_>) {
-        let fits = self.filled().len().min(into.remaining());
-        into.put_slice(self.filled().get(..fits).unwrap_or_default());
-        self.consume(fits);
     }
 
     /// Appends what `write` puts into the room it is given; its error tells how much it needs, if that helps.

@@ -63,15 +63,7 @@ pub(super) async fn handshake(
     stream: TcpStream,
 ) -> Result<TlsStream, TlsError> {
     let name = server_name(host, settings, &stream)?;
-    let records = Records::new(Arc::clone(&loaded.config), name).map_err(io::Error::other);
-    let shaken = match records {
-        Ok(records) => {
-            let stream = TlsStream { socket: stream, records, has_identity: loaded.has_identity };
-            stream.shake_hands().await
-        }
-        Err(error) => Err(error),
-    };
-    shaken.map_err(|error| {
+    TlsStream::shake_hands(loaded, name, stream).await.map_err(|error| {
         explain(&error, loaded.has_identity).unwrap_or_else(|| match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
@@ -103,14 +95,16 @@ fn server_name(
 }
 
 impl TlsStream {
-    async fn shake_hands(mut self) -> io::Result<Self> {
+    async fn shake_hands(loaded: &Loaded, name: ServerName<'static>, socket: TcpStream) -> io::Result<Self> {
+        let records = Records::new(Arc::clone(&loaded.config), name).map_err(io::Error::other)?;
+        let mut stream = Self { socket, records, has_identity: loaded.has_identity };
         loop {
-            let waits = self.open(&mut ReadBuf::new(&mut []))?;
-            poll_fn(|context| self.poll_send(context)).await?;
+            let waits = stream.open(&mut ReadBuf::new(&mut []))?;
+            poll_fn(|context| stream.poll_send(context)).await?;
             if waits == Waits::ForTraffic {
-                return Ok(self);
+                return Ok(stream);
             }
-            if poll_fn(|context| self.poll_receive(context)).await? == 0 {
+            if poll_fn(|context| stream.poll_receive(context)).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -123,7 +117,7 @@ impl TlsStream {
         if opened.is_err() {
             self.send_at_once();
         }
-        opened.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        opened.map_err(broken)
     }
 
     /// Sends what the socket takes.
@@ -154,6 +148,10 @@ impl TlsStream {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 impl AsyncRead for TlsStream {
@@ -187,8 +185,7 @@ impl AsyncWrite for TlsStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(context))?;
-        let taken = self.records.seal(slices);
-        let taken = taken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let taken = self.records.seal(slices).map_err(broken)?;
         // What does not leave now does so before the next.
         match self.poll_send(context) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

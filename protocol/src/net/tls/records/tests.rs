@@ -5,12 +5,11 @@ use rustls::server::ServerConnection;
 use std::io::{Read, Write};
 
 use super::*;
+use crate::net::tls::load;
 use crate::net::tls::tests::{ONLY_12, PLAIN, Side, acceptor, trusting};
-use crate::net::tls::{TlsSettings, load};
 
 fn client() -> Records {
-    let settings = TlsSettings { ..trusting("ca.pem") };
-    let loaded = load::load(&settings).unwrap();
+    let loaded = load::load(&trusting("ca.pem")).unwrap();
     Records::new(Arc::clone(&loaded.config), "localhost".try_into().unwrap()).unwrap()
 }
 
